@@ -1,0 +1,38 @@
+// Package fxloc names places in the user's code: the line that called us, the constructor that was given to us.
+package fxloc
+
+import (
+	"fmt"
+	"reflect"
+	"runtime"
+	"strings"
+)
+
+// Caller is "file:line" of the caller of the function that calls it, with skip further frames left out.
+func Caller(skip int) string {
+	_, file, line, ok := runtime.Caller(2 + skip)
+	if !ok {
+		return "unknown place"
+	}
+	return fmt.Sprintf("%s:%d", file, line)
+}
+
+// Func is "pkg.Name (file:line)" of a function value. For what is no function it is the type and "not a function".
+func Func(fn any) string {
+	v := reflect.ValueOf(fn)
+	if v.Kind() != reflect.Func || v.IsNil() {
+		return fmt.Sprintf("%T (not a function)", fn)
+	}
+	return PC(v.Pointer())
+}
+
+// PC is "pkg.Name (file:line)" of the function at a program counter.
+func PC(pc uintptr) string {
+	f := runtime.FuncForPC(pc)
+	if f == nil {
+		return "unknown function"
+	}
+	file, line := f.FileLine(pc)
+	name := strings.TrimSuffix(f.Name(), "-fm")
+	return fmt.Sprintf("%s (%s:%d)", name, file, line)
+}

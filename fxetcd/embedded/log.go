@@ -1,0 +1,58 @@
+package embedded
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+// logger prepares the application's logger for etcd: a name, a level, and an end for etcd's way to end the process.
+// fatal is told what etcd found that it cannot go on with.
+func logger(log *zap.Logger, level zapcore.Level, fatal func(error)) *zap.Logger {
+	log = log.Named("etcd").WithOptions(
+		zap.WithFatalHook(fatalHook(fatal)),
+		zap.WrapCore(func(c zapcore.Core) zapcore.Core { return &expected{Core: c} }),
+	)
+	if level > zapcore.DebugLevel && level > log.Level() {
+		log = log.WithOptions(zap.IncreaseLevel(level))
+	}
+	return log
+}
+
+// A fatalHook stands in for os.Exit. etcd logs at Fatal what it must not survive, such as a write-ahead log that cannot be
+// written. Ending the goroutine keeps its promise (what failed is never acknowledged) and leaves the rest of the process to its owner.
+type fatalHook func(error)
+
+func (h fatalHook) OnWrite(entry *zapcore.CheckedEntry, fields []zapcore.Field) {
+	reason := errors.New(entry.Message)
+	for _, f := range fields {
+		if err, ok := f.Interface.(error); ok && f.Type == zapcore.ErrorType {
+			reason = fmt.Errorf("%s: %w", entry.Message, err)
+		}
+	}
+	h(reason)
+	runtime.Goexit()
+}
+
+// expected drops the warnings that every start would print about what is meant to be so.
+type expected struct{ zapcore.Core }
+
+var expectedMessages = map[string]bool{
+	"Running http and grpc server on single port. This is not recommended for production.": true,
+	"simple token is not cryptographically signed":                                         true,
+	"serving client traffic insecurely; this is strongly discouraged!":                     true,
+}
+
+func (c *expected) With(fields []zapcore.Field) zapcore.Core {
+	return &expected{Core: c.Core.With(fields)}
+}
+
+func (c *expected) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if expectedMessages[entry.Message] {
+		return checked
+	}
+	return c.Core.Check(entry, checked)
+}

@@ -1,0 +1,347 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strconv"
+	"sync"
+	"time"
+
+	"go.etcd.io/etcd/server/v3/embed"
+	"go.etcd.io/etcd/server/v3/storage/wal"
+	"go.uber.org/zap"
+	"google.golang.org/grpc"
+
+	"github.com/fxkit/fxkit/fxetcd/internal/freeport"
+	"github.com/fxkit/fxkit/internal/guard"
+	"github.com/fxkit/fxkit/internal/stderrlog"
+)
+
+// etcd allocates two segments of its write-ahead log in advance, 64 MB each: a good size for a machine of its own, and 128 MB
+// of nothing in every checkout and every test. The size is etcd's variable of the whole process, hence set before anything runs.
+func init() { wal.SegmentSizeBytes = 2 << 20 }
+
+// stopTimeout bounds a Stop whose context has no deadline.
+const stopTimeout = 10 * time.Second
+
+// idleGrace is what is left to etcd's own cleanup when its server has stopped. Closing peers' connections takes up to a second of it.
+const idleGrace = 1500 * time.Millisecond
+
+// Option changes how a server is made.
+type Option interface{ apply(*options) }
+
+type options struct {
+	log       *zap.Logger
+	configure []func(*embed.Config)
+}
+
+type optionFunc func(*options)
+
+func (f optionFunc) apply(o *options) { f(o) }
+
+// WithLogger gives the logger to which the server's own lines go, under the name "etcd". Default: warnings and errors to standard error.
+func WithLogger(log *zap.Logger) Option {
+	return optionFunc(func(o *options) { o.log = log })
+}
+
+// Configure changes etcd's own configuration, after all that this package sets: TLS, authentication tokens, quota, and whatever
+// else Config has no key for. With a ClientTLSInfo the client URLs become https.
+func Configure(fn func(*embed.Config)) Option {
+	return optionFunc(func(o *options) { o.configure = append(o.configure, fn) })
+}
+
+// Server is a running etcd server. Its methods may be called from many goroutines.
+type Server struct {
+	cfg     Config
+	options options
+	fatal   chan struct{} // closed at the first fatal error
+
+	mu       sync.Mutex
+	fatalErr error
+	url      *url.URL // what clients connect to; nil while it is unknown
+	etcd     *embed.Etcd
+	grpc     []*grpc.Server
+	release  func()        // gives the folder back
+	stopping chan struct{} // closed when Stop begins
+	stopped  chan struct{} // closed when it has ended
+}
+
+// Start runs a server and returns when it serves. ctx bounds the start alone; the server runs until Stop.
+func Start(ctx context.Context, cfg Config, opts ...Option) (*Server, error) {
+	s, err := newServer(cfg, opts...)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.start(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func newServer(cfg Config, opts ...Option) (*Server, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("embedded: configuration: %w", err)
+	}
+	s := &Server{
+		cfg:      cfg.withDefaults(),
+		fatal:    make(chan struct{}),
+		stopping: make(chan struct{}),
+		stopped:  make(chan struct{}),
+	}
+	for _, o := range opts {
+		if o != nil {
+			o.apply(&s.options)
+		}
+	}
+	if host, port, _ := splitListen(s.cfg.Listen); port != 0 {
+		s.url = &url.URL{Scheme: "http", Host: net.JoinHostPort(reachable(host), strconv.Itoa(port))}
+	}
+	return s, nil
+}
+
+// Endpoints is where clients reach the server: host:port, or https://host:port with TLS. It is empty while the port is not known,
+// that is before the start of a server that takes a free one.
+func (s *Server) Endpoints() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.url == nil {
+		return nil
+	}
+	if s.url.Scheme == "http" {
+		return []string{s.url.Host}
+	}
+	return []string{s.url.String()}
+}
+
+// Dir is the folder of the data.
+func (s *Server) Dir() string { return s.cfg.Dir }
+
+// Failed is closed when the server has met an error that it cannot go on with, such as a full or broken disk. Err tells which.
+// What it acknowledged before is safe; it answers nothing more, and should be stopped.
+func (s *Server) Failed() <-chan struct{} { return s.fatal }
+
+// Err is the error that closed Failed, or nil.
+func (s *Server) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fatalErr
+}
+
+func (s *Server) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fatalErr == nil {
+		s.fatalErr = err
+		close(s.fatal)
+	}
+}
+
+func (s *Server) start(ctx context.Context) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("embedded: start etcd at %s: %w", s.cfg.Listen, err)
+		}
+	}()
+	release, err := claimFolder(s.cfg.Dir)
+	if err != nil {
+		return err
+	}
+	cfg, hold, err := s.etcdConfig()
+	if err != nil {
+		release()
+		return err
+	}
+	// etcd starts within its own time, whatever ctx says: what comes up after we left must be taken down again.
+	var e *embed.Etcd
+	err = guard.Within(ctx, func() (err error) {
+		defer hold()
+		e, err = embed.StartEtcd(cfg)
+		return err
+	}, func(error) {
+		if e != nil {
+			e.Close()
+		}
+		release()
+	})
+	switch {
+	case err == nil:
+	case ctx.Err() != nil && errors.Is(err, context.Cause(ctx)):
+		return fmt.Errorf("not started in time: %w", err)
+	case errors.Is(err, guard.ErrGoexit) && s.Err() != nil:
+		release()
+		return s.Err()
+	default:
+		release()
+		return plain(err)
+	}
+	s.mu.Lock()
+	s.etcd, s.release = e, release
+	u := cfg.AdvertiseClientUrls[0]
+	if port := listenPort(e); port != 0 {
+		u.Host = net.JoinHostPort(u.Hostname(), strconv.Itoa(port))
+	}
+	s.url = &u
+	s.mu.Unlock()
+	if err := s.waitReady(ctx, e); err != nil {
+		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+		defer cancel()
+		return errors.Join(err, s.Stop(bounded))
+	}
+	return nil
+}
+
+func (s *Server) waitReady(ctx context.Context, e *embed.Etcd) error {
+	select {
+	case <-e.Server.ReadyNotify():
+		return nil
+	case err := <-e.Err():
+		return plain(err)
+	case <-s.fatal:
+		return s.Err()
+	case <-ctx.Done():
+		return fmt.Errorf("not ready in time: %w", context.Cause(ctx))
+	}
+}
+
+func listenPort(e *embed.Etcd) int {
+	if tcp, ok := e.Clients[0].Addr().(*net.TCPAddr); ok {
+		return tcp.Port
+	}
+	return 0
+}
+
+// Stop ends the server at once: clients that are still connected lose their connections and their streams, and nothing that was
+// acknowledged is lost. It returns when the folder and the port are free again, or when ctx ends (without a deadline: after 10 s).
+// A second Stop waits for the first and returns nil.
+func (s *Server) Stop(ctx context.Context) error {
+	s.mu.Lock()
+	select {
+	case <-s.stopping:
+		s.mu.Unlock()
+		select {
+		case <-s.stopped:
+			return nil
+		case <-ctx.Done():
+			return fmt.Errorf("embedded: stop etcd: %w", context.Cause(ctx))
+		}
+	default:
+		close(s.stopping)
+	}
+	e, release, servers := s.etcd, s.release, s.grpc
+	s.mu.Unlock()
+	if e == nil {
+		close(s.stopped)
+		return nil
+	}
+	if _, bounded := ctx.Deadline(); !bounded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, stopTimeout)
+		defer cancel()
+	}
+	// etcd waits for open streams, seven seconds for a watch that a client forgot to end. Its gRPC servers, stopped
+	// beforehand, have none.
+	finished := make(chan struct{})
+	go func() {
+		defer close(finished)
+		for _, g := range servers {
+			g.Stop()
+		}
+		e.Close()
+	}()
+	go func() {
+		defer close(s.stopped)
+		defer release()
+		select {
+		case <-finished:
+			return
+		case <-e.Server.StopNotify():
+		}
+		// A connection that never sent a byte (a port scanner's) is one that etcd waits for, and that nobody else can close.
+		// The data and the port are free by now: leave it.
+		grace := time.NewTimer(idleGrace)
+		defer grace.Stop()
+		select {
+		case <-finished:
+		case <-grace.C:
+		}
+	}()
+	select {
+	case <-s.stopped:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("embedded: stop etcd: still stopping: %w", context.Cause(ctx))
+	}
+}
+
+// etcdConfig is etcd's configuration of this server. hold keeps the port that was chosen until etcd listens on it.
+func (s *Server) etcdConfig() (cfg *embed.Config, hold func(), err error) {
+	host, port, err := splitListen(s.cfg.Listen)
+	if err != nil {
+		return nil, nil, err
+	}
+	hold = func() {}
+	if port == 0 {
+		// etcd can take a free port by itself, but then tells every client that asks for the member list to connect to port 0.
+		reserved, err := freeport.Reserve(host)
+		if err != nil {
+			return nil, nil, err
+		}
+		hold = reserved.Release
+		_, service, _ := net.SplitHostPort(reserved.Address())
+		port, _ = strconv.Atoi(service)
+	}
+	cfg = embed.NewConfig()
+	cfg.Name = "embedded"
+	cfg.Dir = s.cfg.Dir
+	cfg.ListenClientUrls = []url.URL{{Scheme: "http", Host: net.JoinHostPort(host, strconv.Itoa(port))}}
+	cfg.AdvertiseClientUrls = []url.URL{{Scheme: "http", Host: net.JoinHostPort(reachable(host), strconv.Itoa(port))}}
+	// There are no peers. Ticks only decide how soon the one member elects itself and how short a lease can be.
+	cfg.TickMs, cfg.ElectionMs = 20, 100
+	cfg.ListenPeerUrls = nil
+	cfg.AdvertisePeerUrls = []url.URL{{Scheme: "http", Host: "127.0.0.1:0"}}
+	cfg.InitialCluster = cfg.InitialClusterFromName(cfg.Name)
+	if s.cfg.History > 0 {
+		cfg.AutoCompactionMode = embed.CompactorModePeriodic
+		cfg.AutoCompactionRetention = s.cfg.History.String()
+	}
+	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(logger(stderrlog.Or(s.options.log), s.cfg.LogLevel, s.fail))
+	for _, fn := range s.options.configure {
+		fn(cfg)
+	}
+	if !cfg.ClientTLSInfo.Empty() || cfg.ClientAutoTLS {
+		cfg.ListenClientUrls, cfg.AdvertiseClientUrls = secure(cfg.ListenClientUrls), secure(cfg.AdvertiseClientUrls)
+	}
+	register := cfg.ServiceRegister
+	cfg.ServiceRegister = func(g *grpc.Server) {
+		s.mu.Lock()
+		s.grpc = append(s.grpc, g)
+		s.mu.Unlock()
+		if register != nil {
+			register(g)
+		}
+	}
+	return cfg, hold, nil
+}
+
+func secure(urls []url.URL) []url.URL {
+	out := make([]url.URL, len(urls))
+	for i, u := range urls {
+		if u.Scheme == "http" {
+			u.Scheme = "https"
+		}
+		out[i] = u
+	}
+	return out
+}
+
+// plain says of etcd's errors what a reader can act on.
+func plain(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "listen" {
+		return fmt.Errorf("cannot listen on %s: %w", op.Addr, op.Err)
+	}
+	return err
+}

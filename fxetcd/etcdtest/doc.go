@@ -1,0 +1,2 @@
+// Package etcdtest runs real etcd servers for tests, and makes them fail.
+package etcdtest

@@ -2,10 +2,6 @@ package etcdtest_test
 
 import (
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"syscall"
 	"testing"
 	"time"
 
@@ -33,30 +29,6 @@ func TestE7_a_server_is_ready_when_Start_returns_and_keeps_data_and_address_over
 	require.NoError(t, err)
 	require.Len(t, got.Kvs, 1)
 	assert.Equal(t, "v", string(got.Kvs[0].Value))
-}
-
-func TestE7_a_server_uses_less_than_10_MB_of_disk(t *testing.T) {
-	t.Parallel()
-	s := etcdtest.Start(t)
-	c := s.Client(t)
-	for i := range 100 {
-		_, err := c.Put(t.Context(), fmt.Sprint("k", i), string(make([]byte, 1024)))
-		require.NoError(t, err)
-	}
-	var used int64
-	require.NoError(t, filepath.WalkDir(s.Dir(), func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		info, err := os.Stat(path)
-		if err != nil {
-			return err
-		}
-		used += info.Sys().(*syscall.Stat_t).Blocks * 512
-		return nil
-	}))
-	assert.Less(t, used, int64(10<<20), "blocks on disk, preallocated ones included")
-	assert.Positive(t, used)
 }
 
 // E4: a server stopped before its clients.

@@ -17,6 +17,15 @@ func Caller(skip int) string {
 	return fmt.Sprintf("%s:%d", file, line)
 }
 
+// Line is "file:line" of a return address, as runtime.Callers gives it.
+func Line(pc uintptr) string {
+	frame, _ := runtime.CallersFrames([]uintptr{pc}).Next()
+	if frame.File == "" {
+		return "unknown place"
+	}
+	return fmt.Sprintf("%s:%d", frame.File, frame.Line)
+}
+
 // Func is "pkg.Name (file:line)" of a function value. For what is no function it is the type and "not a function".
 func Func(fn any) string {
 	v := reflect.ValueOf(fn)

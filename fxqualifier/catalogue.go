@@ -3,14 +3,18 @@ package fxqualifier
 import (
 	"iter"
 	"reflect"
+	"unique"
 )
 
-// A catalogue is the part of a Set that does not depend on T: which members there are and how to find them.
+// A catalogue is the part of a Set that does not depend on T: which members there are and how to find them. A member
+// is known by its position in the order of registration.
 type catalogue struct {
 	typ        reflect.Type
 	members    []catalogued
+	all        []int32 // 0, 1, 2, …: a slice of it is the list of one member
+	several    [][]int32
 	attributes []attributeIndex
-	byName     map[string]int // positions in attributes, once there are too many to go through
+	byID       map[unique.Handle[attributeID]]int // positions in attributes, once there are too many to go through
 }
 
 type catalogued struct {
@@ -18,110 +22,137 @@ type catalogued struct {
 	where      string // the constructor, as in errors
 }
 
-// An attributeIndex finds the members that have a value in one attribute; either map, as the kind of its values demands.
+// An attributeIndex finds the members that have a value in one attribute, by either map, as the kind of its values
+// demands. Found is the position of the one member with that value, or if it is negative, its complement is where in
+// catalogue.several the list of them is: small slots make a fast map.
 type attributeIndex struct {
-	name  string
-	typ   reflect.Type
-	texts map[string][]int
-	bits  map[uint64][]int
+	id    unique.Handle[attributeID]
+	texts map[string]int32
+	bits  map[uint64]int32
 }
 
-// manyAttributes is from where on a map of names is faster than going through them.
+// manyAttributes is from where on a map of attributes is faster than going through them.
 const manyAttributes = 8
 
 func (c *catalogue) add(qs []Qualifier, where string) {
-	position := len(c.members)
+	position := int32(len(c.members))
 	c.members = append(c.members, catalogued{qs, where})
-	for _, q := range qs {
-		a := c.attribute(q.attribute)
+	c.all = append(c.all, position)
+	for i := range qs {
+		a := c.attribute(qs[i].attribute)
 		if a == nil {
-			c.attributes = append(c.attributes, attributeIndex{name: q.attribute, typ: q.typ})
-			a = &c.attributes[len(c.attributes)-1]
-			if q.typ.Kind() == reflect.String {
-				a.texts = make(map[string][]int)
-			} else {
-				a.bits = make(map[uint64][]int)
-			}
-			if len(c.attributes) == manyAttributes {
-				c.byName = make(map[string]int)
-				for i := range c.attributes {
-					c.byName[c.attributes[i].name] = i
-				}
-			} else if c.byName != nil {
-				c.byName[a.name] = len(c.attributes) - 1
-			}
+			a = c.addAttribute(qs[i].attribute)
+		}
+		found, ok := a.find(&qs[i])
+		switch {
+		case !ok:
+			found = position
+		case found >= 0:
+			c.several = append(c.several, []int32{found, position})
+			found = ^int32(len(c.several) - 1)
+		default:
+			c.several[^found] = append(c.several[^found], position)
 		}
 		if a.texts != nil {
-			a.texts[q.text] = append(a.texts[q.text], position)
+			a.texts[qs[i].text] = found
 		} else {
-			a.bits[q.bits] = append(a.bits[q.bits], position)
+			a.bits[qs[i].bits] = found
 		}
 	}
 }
 
-func (c *catalogue) attribute(name string) *attributeIndex {
-	if c.byName != nil {
-		if i, ok := c.byName[name]; ok {
-			return &c.attributes[i]
+func (c *catalogue) addAttribute(id unique.Handle[attributeID]) *attributeIndex {
+	a := attributeIndex{id: id}
+	if id.Value().typ.Kind() == reflect.String {
+		a.texts = make(map[string]int32)
+	} else {
+		a.bits = make(map[uint64]int32)
+	}
+	c.attributes = append(c.attributes, a)
+	if len(c.attributes) >= manyAttributes {
+		if c.byID == nil {
+			c.byID = make(map[unique.Handle[attributeID]]int)
+			for i := range c.attributes {
+				c.byID[c.attributes[i].id] = i
+			}
+		}
+		c.byID[id] = len(c.attributes) - 1
+	}
+	return &c.attributes[len(c.attributes)-1]
+}
+
+func (c *catalogue) attribute(id unique.Handle[attributeID]) *attributeIndex {
+	if c.byID == nil {
+		for i := range c.attributes {
+			if c.attributes[i].id == id {
+				return &c.attributes[i]
+			}
 		}
 		return nil
 	}
-	for i := range c.attributes {
-		if c.attributes[i].name == name {
-			return &c.attributes[i]
-		}
+	if i, ok := c.byID[id]; ok {
+		return &c.attributes[i]
 	}
 	return nil
 }
 
-// having are the members that carry q, in order.
-func (c *catalogue) having(q *Qualifier) []int {
-	a := c.attribute(q.attribute)
-	if a == nil || a.typ != q.typ {
-		return nil
-	}
+func (a *attributeIndex) find(q *Qualifier) (found int32, ok bool) {
 	if a.texts != nil {
-		return a.texts[q.text]
+		found, ok = a.texts[q.text]
+	} else {
+		found, ok = a.bits[q.bits]
 	}
-	return a.bits[q.bits]
+	return found, ok
 }
 
-// one returns the first member that carries all of qs, and how many there are: 0, 1, or 2 for more.
-func (c *catalogue) one(qs []Qualifier) (position, count int) {
-	if len(qs) == 1 {
-		found := c.having(&qs[0])
-		if len(found) == 0 {
-			return 0, 0
-		}
-		return found[0], min(len(found), 2)
+// having are the members that carry q, in order.
+func (c *catalogue) having(q *Qualifier) []int32 {
+	a := c.attribute(q.attribute)
+	if a == nil {
+		return nil
 	}
+	found, ok := a.find(q)
+	if !ok {
+		return nil
+	}
+	if found < 0 {
+		return c.several[^found]
+	}
+	return c.all[found : found+1]
+}
+
+// only is the one member that carries q, or -1 if there are none or several.
+func (c *catalogue) only(q *Qualifier) int32 {
+	if a := c.attribute(q.attribute); a != nil {
+		if found, ok := a.find(q); ok {
+			return max(found, -1)
+		}
+	}
+	return -1
+}
+
+// one is the one member that carries all of qs, or -1 if there are none or several.
+func (c *catalogue) one(qs []Qualifier) int32 {
+	one := int32(-1)
 	for i := range c.matching(qs) {
-		if count++; count == 2 {
-			break
+		if one >= 0 {
+			return -1
 		}
-		position = i
+		one = i
 	}
-	return position, count
+	return one
 }
 
 // matching are the members that carry all of qs, in order.
-func (c *catalogue) matching(qs []Qualifier) iter.Seq[int] {
-	return func(yield func(int) bool) {
-		if len(qs) == 0 {
-			for i := range c.members {
-				if !yield(i) {
-					return
-				}
-			}
-			return
-		}
-		fewest := c.having(&qs[0])
-		for i := range qs[1:] {
-			if found := c.having(&qs[1+i]); len(found) < len(fewest) {
-				fewest = found
+func (c *catalogue) matching(qs []Qualifier) iter.Seq[int32] {
+	return func(yield func(int32) bool) {
+		candidates := c.all
+		for i := range qs {
+			if found := c.having(&qs[i]); len(found) < len(candidates) {
+				candidates = found
 			}
 		}
-		for _, i := range fewest {
+		for _, i := range candidates {
 			if carries(c.members[i].qualifiers, qs) && !yield(i) {
 				return
 			}

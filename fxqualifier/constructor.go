@@ -16,7 +16,11 @@ var errorType = reflect.TypeFor[error]()
 func checkConstructor[T any](constructor any) error {
 	v, want := reflect.ValueOf(constructor), reflect.TypeFor[T]()
 	if v.Kind() != reflect.Func || v.IsNil() {
-		return fmt.Errorf("the constructor must be a function that returns %v, or %v and an error: got %s", want, want, fxloc.Func(constructor))
+		hint := ""
+		if v.Kind() == reflect.Struct && v.Type().PkgPath() == reflect.TypeFor[fx.Annotated]().PkgPath() {
+			hint = " (give the function itself: the qualifiers are its name, and parameters get tags in an fx.In)"
+		}
+		return fmt.Errorf("the constructor must be a function that returns %v, or %v and an error: got %s%s", want, want, fxloc.Func(constructor), hint)
 	}
 	if want.Implements(errorType) {
 		return fmt.Errorf("%v implements error, and Fx cannot provide what does", want)
@@ -67,15 +71,16 @@ func checkQualifiers(qs []Qualifier) error {
 	var errs []error
 	seen := make(map[string]Qualifier, len(qs))
 	for _, q := range qs {
-		if q.attribute == "" {
+		name := q.id().name
+		if name == "" {
 			errs = append(errs, errors.New("a qualifier has no attribute: make attributes with NewAttribute and a name"))
 			continue
 		}
-		if before, ok := seen[q.attribute]; ok {
-			errs = append(errs, fmt.Errorf("attribute %q is given twice, as %v and as %v: a member has one value in each attribute", q.attribute, before, q))
+		if before, ok := seen[name]; ok {
+			errs = append(errs, fmt.Errorf("attribute %q is given twice, as %v and as %v: a member has one value in each attribute", name, before, q))
 			continue
 		}
-		seen[q.attribute] = q
+		seen[name] = q
 	}
 	return errors.Join(errs...)
 }

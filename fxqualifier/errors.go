@@ -1,9 +1,11 @@
 package fxqualifier
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -12,10 +14,10 @@ import (
 
 var (
 	// ErrNotFound is what Get returns if no member carries all the qualifiers that were asked for.
-	ErrNotFound = errors.New("not found")
+	ErrNotFound = errors.New("fxqualifier: not found")
 
 	// ErrAmbiguous is what Get returns if several members do.
-	ErrAmbiguous = errors.New("ambiguous")
+	ErrAmbiguous = errors.New("fxqualifier: ambiguous")
 )
 
 // maxListed is how many members an error lists.
@@ -32,13 +34,13 @@ func (c *catalogue) lookupError(asked []Qualifier, caller string) error {
 	return &lookupError{c, slices.Clone(asked), caller}
 }
 
-func (c *catalogue) resolveError(i int, err error) error {
+func (c *catalogue) resolveError(i int32, err error) error {
 	m := c.members[i]
 	return fmt.Errorf("fxqualifier: get %s of %s: %w", describe(c.typ, m.qualifiers), m.where, err)
 }
 
 func (e *lookupError) Unwrap() error {
-	if _, count := e.one(e.asked); count > 1 {
+	for range e.matching(e.asked) {
 		return ErrAmbiguous
 	}
 	return ErrNotFound
@@ -46,16 +48,13 @@ func (e *lookupError) Unwrap() error {
 
 func (e *lookupError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "fxqualifier: get %s at %s: %v: ", describe(e.typ, e.asked), e.caller, e.Unwrap())
+	fmt.Fprintf(&b, "fxqualifier: get %s, asked for at %s: ", describe(e.typ, e.asked), e.caller)
 	listed := slices.Collect(e.matching(e.asked))
 	if len(listed) > 1 {
-		fmt.Fprintf(&b, "%d members match%s:", len(listed), e.tellApart(listed))
+		fmt.Fprintf(&b, "ambiguous: %d members match%s:", len(listed), e.tellApart(listed))
 	} else {
-		b.WriteString(e.whyNone())
-		for i := range e.members {
-			listed = append(listed, i)
-		}
-		if len(listed) > 0 {
+		fmt.Fprintf(&b, "not found: %s", e.whyNone())
+		if listed = e.nearestFirst(); len(listed) > 0 {
 			b.WriteString("; there are:")
 		}
 	}
@@ -64,28 +63,44 @@ func (e *lookupError) Error() string {
 			fmt.Fprintf(&b, "\n\tand %d more", len(listed)-n)
 			break
 		}
-		fmt.Fprintf(&b, "\n\t[%s] of %s", Name(e.members[i].qualifiers...), e.members[i].where)
+		fmt.Fprintf(&b, "\n\t%s of %s", describe(e.typ, e.members[i].qualifiers), e.members[i].where)
 	}
 	return b.String()
+}
+
+// nearestFirst are all members: first those that carry most of what was asked for, then in the order of registration.
+func (e *lookupError) nearestFirst() []int32 {
+	carried := func(i int32) (count int) {
+		for _, q := range e.asked {
+			if slices.Contains(e.members[i].qualifiers, q) {
+				count++
+			}
+		}
+		return count
+	}
+	all := slices.Clone(e.all)
+	slices.SortStableFunc(all, func(a, b int32) int { return cmp.Compare(carried(b), carried(a)) })
+	return all
 }
 
 // whyNone is the reason why no member matches, with the nearest spelling of what was asked for.
 func (e *lookupError) whyNone() string {
 	if len(e.members) == 0 {
-		return fmt.Sprintf("nothing was provided as %v with fxqualifier.Provide", e.typ)
+		return fmt.Sprintf("no %v was provided with fxqualifier.Provide", e.typ)
+	}
+	names, types := make([]string, len(e.attributes)), make(map[string]reflect.Type)
+	for i, a := range e.attributes {
+		id := a.id.Value()
+		names[i], types[id.name] = id.name, id.typ
 	}
 	var reasons []string
 	for _, q := range e.asked {
-		a := e.attribute(q.attribute)
+		id, a := q.id(), e.attribute(q.attribute)
 		switch {
+		case a == nil && types[id.name] != nil:
+			reasons = append(reasons, fmt.Sprintf("the values of attribute %q are of type %s, not %s", id.name, fullName(types[id.name]), fullName(id.typ)))
 		case a == nil:
-			names := make([]string, len(e.attributes))
-			for i := range e.attributes {
-				names[i] = e.attributes[i].name
-			}
-			reasons = append(reasons, fmt.Sprintf("no member has the attribute %q%s", q.attribute, spelling.Hint(q.attribute, names)))
-		case a.typ != q.typ:
-			reasons = append(reasons, fmt.Sprintf("the values of attribute %q are of type %v, not %v", q.attribute, a.typ, q.typ))
+			reasons = append(reasons, fmt.Sprintf("no member has the attribute %q%s", id.name, spelling.Hint(id.name, names)))
 		case len(e.having(&q)) == 0:
 			reasons = append(reasons, fmt.Sprintf("no member has %v%s", q, spelling.Hint(q.text, slices.Sorted(maps.Keys(a.texts)))))
 		}
@@ -97,13 +112,13 @@ func (e *lookupError) whyNone() string {
 }
 
 // tellApart names the attributes by which the members that match can be told apart.
-func (e *lookupError) tellApart(matches []int) string {
+func (e *lookupError) tellApart(matches []int32) string {
 	var names []string
 	for _, i := range matches {
 		for _, q := range e.members[i].qualifiers {
 			asked := slices.ContainsFunc(e.asked, func(a Qualifier) bool { return a.attribute == q.attribute })
-			if !asked && !slices.Contains(names, q.attribute) {
-				names = append(names, q.attribute)
+			if name := q.id().name; !asked && !slices.Contains(names, name) {
+				names = append(names, name)
 			}
 		}
 	}

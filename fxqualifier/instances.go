@@ -31,16 +31,17 @@ func Instances[T any, V Scalar](a Attribute[V], constructor any, values ...V) fx
 		}
 		seen[value] = true
 	}
-	err = errors.Join(err, checkQualifiers([]Qualifier{a.Of(*new(V))}))
+	attribute := []Qualifier{a.Of(*new(V))}
+	err = errors.Join(err, checkQualifiers(attribute))
 	if err != nil {
 		caller := fxloc.Caller(0)
-		return fx.Error(fmt.Errorf("fxqualifier: provide instances of %v by %q at %s: %w", reflect.TypeFor[T](), a.name, caller, err))
+		return fx.Error(fmt.Errorf("fxqualifier: provide instances of %v by %q at %s: %w", reflect.TypeFor[T](), attribute[0].id().name, caller, err))
 	}
 	options := make([]fx.Option, 0, 2*len(values)+1)
 	for i, value := range values {
 		options = append(options, provideInstance[T](constructor, position, value, members[i]), provideMember[T](constructor, members[i]))
 	}
-	return fx.Options(append(options, register[T](constructor, members...))...)
+	return fx.Options(append(options, register[T](constructor, attribute, members...))...)
 }
 
 // parameterOf is the position of the constructor's one parameter of type V.

@@ -29,13 +29,13 @@ import (
 //	Log *Logger `name:"log_path=/var/log/app.log"`
 func Name(qs ...Qualifier) string {
 	sorted := slices.Clone(qs)
-	slices.SortStableFunc(sorted, func(a, b Qualifier) int { return strings.Compare(a.attribute, b.attribute) })
+	slices.SortStableFunc(sorted, func(a, b Qualifier) int { return strings.Compare(a.id().name, b.id().name) })
 	var b strings.Builder
 	for i, q := range sorted {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		escape(&b, q.attribute, `,%"\=`+"`")
+		escape(&b, q.id().name, `,%"\=`+"`")
 		b.WriteByte('=')
 		escape(&b, q.value(), `,%"\`+"`")
 	}

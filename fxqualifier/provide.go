@@ -25,7 +25,7 @@ func Provide[T any](constructor any, qs ...Qualifier) fx.Option {
 	return fx.Options(
 		provideNamed[T](constructor, constructor, qs),
 		provideMember[T](constructor, qs),
-		register[T](constructor, qs),
+		register[T](constructor, nil, qs),
 	)
 }
 
@@ -48,7 +48,7 @@ func Dynamic[T any](constructor any, get func(context.Context) (T, error), qs ..
 	}
 	return fx.Options(
 		fx.Provide(fxloc.At(fx.Annotate(member, fx.ResultTags(groupTag)), constructor)),
-		register[T](constructor, qs),
+		register[T](constructor, nil, qs),
 	)
 }
 
@@ -71,4 +71,9 @@ func refuse[T any](operation, caller string, qs []Qualifier, err error) fx.Optio
 }
 
 // describe is how messages write a type with qualifiers: app.Notifier[channel=mail].
-func describe(t reflect.Type, qs []Qualifier) string { return fmt.Sprintf("%v[%s]", t, Name(qs...)) }
+func describe(t reflect.Type, qs []Qualifier) string {
+	if len(qs) == 0 {
+		return t.String()
+	}
+	return fmt.Sprintf("%v[%s]", t, Name(qs...))
+}

@@ -22,12 +22,16 @@ const (
 // graph, so the checks run before anything is built.
 type registration struct {
 	typ     reflect.Type
-	members [][]Qualifier
 	where   string
+	members [][]Qualifier
+
+	// Attributes that are used whether there are members or not: what configuration lists must not decide whether
+	// a program is right.
+	attributes []Qualifier
 }
 
-func register[T any](constructor any, members ...[]Qualifier) fx.Option {
-	r := registration{reflect.TypeFor[T](), members, fxloc.Func(constructor)}
+func register[T any](constructor any, attributes []Qualifier, members ...[]Qualifier) fx.Option {
+	r := registration{reflect.TypeFor[T](), fxloc.Func(constructor), members, attributes}
 	return fx.Supply(fx.Annotated{Group: registrationsName, Target: r})
 }
 
@@ -35,46 +39,59 @@ func register[T any](constructor any, members ...[]Qualifier) fx.Option {
 func checkRegistrations(registrations []registration) error {
 	// Fx shuffles them; an error must read the same in every run.
 	slices.SortStableFunc(registrations, func(a, b registration) int { return cmp.Compare(a.where, b.where) })
-	type key struct {
-		typ  reflect.Type
-		name string
-	}
-	members := make(map[key][]string)
-	attributes := make(map[string]map[reflect.Type][]string)
-	for _, r := range registrations {
-		for _, qs := range r.members {
-			k := key{r.typ, Name(qs...)}
-			members[k] = append(members[k], r.where)
-			for _, q := range qs {
-				if attributes[q.attribute] == nil {
-					attributes[q.attribute] = make(map[reflect.Type][]string)
-				}
-				if types := attributes[q.attribute]; !slices.Contains(types[q.typ], r.where) {
-					types[q.typ] = append(types[q.typ], r.where)
-				}
-			}
-		}
-	}
-	var errs []error
-	for k, where := range members {
-		if len(where) > 1 {
-			errs = append(errs, fmt.Errorf("fxqualifier: %d members of Set[%v] have the same qualifiers [%s]: %s", len(where), k.typ, k.name, strings.Join(where, " and ")))
-		}
-	}
-	for name, types := range attributes {
-		if len(types) > 1 {
-			errs = append(errs, attributeTypesError(name, types))
-		}
-	}
+	errs := append(sameQualifiers(registrations), severalTypes(registrations)...)
 	slices.SortFunc(errs, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
 	return errors.Join(errs...)
 }
 
-func attributeTypesError(name string, types map[reflect.Type][]string) error {
-	var uses []string
-	for typ, where := range types {
-		uses = append(uses, fmt.Sprintf("%v by %s", fullName(typ), strings.Join(where, ", ")))
+func sameQualifiers(registrations []registration) []error {
+	type key struct {
+		typ  reflect.Type
+		name string
 	}
-	slices.Sort(uses)
-	return fmt.Errorf("fxqualifier: attribute %q is used with %d value types: %s", name, len(types), strings.Join(uses, "; "))
+	provided := make(map[key][]string)
+	for _, r := range registrations {
+		for _, qs := range r.members {
+			k := key{r.typ, describe(r.typ, qs)}
+			provided[k] = append(provided[k], r.where)
+		}
+	}
+	var errs []error
+	for k, where := range provided {
+		if len(where) > 1 {
+			errs = append(errs, fmt.Errorf("fxqualifier: %s is provided %d times, and qualifiers must tell its members apart: by %s",
+				k.name, len(where), strings.Join(where, " and by ")))
+		}
+	}
+	return errs
+}
+
+func severalTypes(registrations []registration) []error {
+	type use struct {
+		typ   reflect.Type
+		where string
+	}
+	uses := make(map[string][]use)
+	for _, r := range registrations {
+		for _, q := range slices.Concat(append(slices.Clip(r.members), r.attributes)...) {
+			id := q.id()
+			known := func(u use) bool { return u.typ == id.typ }
+			if id.name != "" && !slices.ContainsFunc(uses[id.name], known) {
+				uses[id.name] = append(uses[id.name], use{id.typ, r.where})
+			}
+		}
+	}
+	var errs []error
+	for name, types := range uses {
+		if len(types) < 2 {
+			continue
+		}
+		var who []string
+		for _, u := range types {
+			who = append(who, fmt.Sprintf("%s by %s", fullName(u.typ), u.where))
+		}
+		errs = append(errs, fmt.Errorf("fxqualifier: attribute %q must have one type of value, and is used with %d: %s",
+			name, len(types), strings.Join(who, " and ")))
+	}
+	return errs
 }

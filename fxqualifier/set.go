@@ -44,7 +44,7 @@ func NewSet[T any](members ...Member[T]) (*Set[T], error) {
 		}
 		qs := slices.Clone(m.Qualifiers)
 		entries[i] = entry[T]{number: i, qualifiers: qs, where: where, value: m.Value, get: m.Get}
-		registrations[i] = registration{reflect.TypeFor[T](), [][]Qualifier{qs}, where}
+		registrations[i] = registration{typ: reflect.TypeFor[T](), where: where, members: [][]Qualifier{qs}}
 	}
 	if err := errors.Join(append(errs, checkRegistrations(registrations))...); err != nil {
 		return nil, err
@@ -64,12 +64,20 @@ func newSet[T any](typ reflect.Type, entries []entry[T]) *Set[T] {
 // Get returns the one member that carries every one of these qualifiers; it may carry more. None is ErrNotFound and
 // several are ErrAmbiguous. For a dynamic member ctx decides which value that is, and the error is that of its get.
 func (s *Set[T]) Get(ctx context.Context, qs ...Qualifier) (T, error) {
-	i, count := s.one(qs)
-	if count != 1 {
+	var position int32
+	if len(qs) == 1 {
+		position = s.only(&qs[0])
+	} else {
+		position = s.one(qs)
+	}
+	if position < 0 {
 		var none T
 		return none, s.lookupError(qs, fxloc.Caller(0))
 	}
-	return s.resolve(ctx, i)
+	if r := &s.values[position]; r.get == nil {
+		return r.value, nil
+	}
+	return s.resolve(ctx, position)
 }
 
 // All iterates over every member that carries all of these qualifiers, in the order of registration: that in which the
@@ -95,7 +103,7 @@ func (s *Set[T]) Members() [][]Qualifier {
 	return members
 }
 
-func (s *Set[T]) resolve(ctx context.Context, i int) (T, error) {
+func (s *Set[T]) resolve(ctx context.Context, i int32) (T, error) {
 	r := &s.values[i]
 	if r.get == nil {
 		return r.value, nil

@@ -119,6 +119,14 @@ func (s *Server) Endpoints() []string {
 // Dir is the folder of the data.
 func (s *Server) Dir() string { return s.cfg.Dir }
 
+// Etcd is etcd's own handle of the server, for what Server has no method for. It is nil before the start has succeeded.
+// Leave its Close to Stop.
+func (s *Server) Etcd() *embed.Etcd {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.etcd
+}
+
 // Failed is closed when the server has met an error that it cannot go on with, such as a full or broken disk. Err tells which.
 // What it acknowledged before is safe; it answers nothing more, and should be stopped.
 func (s *Server) Failed() <-chan struct{} { return s.fatal }

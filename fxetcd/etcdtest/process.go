@@ -51,7 +51,7 @@ func (p *Process) Dir() string { return p.settings.Dir }
 // Client is a plain client of the server that is closed when the test ends. It has no credentials, and trusts any certificate.
 func (p *Process) Client(tb testing.TB) *clientv3.Client {
 	tb.Helper()
-	return newClient(tb, p.Endpoints()...)
+	return Client(tb, p.Endpoints()...)
 }
 
 // Kill ends the process as kill -9 does, and waits until it is gone. Its data stay. Kill of a killed process does nothing.

@@ -98,10 +98,12 @@ func (s *Server) Restart() {
 // Client is a plain client of the server that is closed when the test ends. It has no credentials, and trusts any certificate.
 func (s *Server) Client(tb testing.TB) *clientv3.Client {
 	tb.Helper()
-	return newClient(tb, s.Endpoints()...)
+	return Client(tb, s.Endpoints()...)
 }
 
-func newClient(tb testing.TB, endpoints ...string) *clientv3.Client {
+// Client is a plain client of servers at these endpoints, such as a Proxy's, that is closed when the test ends. It has no
+// credentials, and trusts any certificate.
+func Client(tb testing.TB, endpoints ...string) *clientv3.Client {
 	tb.Helper()
 	cfg := clientv3.Config{Endpoints: endpoints, DialTimeout: 5 * time.Second, Logger: zap.NewNop()}
 	if strings.HasPrefix(endpoints[0], "https://") {

@@ -1,0 +1,97 @@
+package etcdtest_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/fxkit/fxkit/fxetcd/etcdtest"
+)
+
+// within is a context for what must not take long.
+func within(t *testing.T, d time.Duration) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func TestE12_a_cluster_goes_on_without_one_member_and_takes_it_back(t *testing.T) {
+	t.Parallel()
+	c := etcdtest.StartCluster(t, 3)
+	require.Len(t, c.Endpoints(), 3)
+	leader := c.Leader()
+	require.NotEqual(t, -1, leader)
+
+	c.Stop(leader)
+	c.Stop(leader)
+	others := c.Client(t, (leader+1)%3, (leader+2)%3)
+	put(t, others, "k", "v")
+	assert.NotEqual(t, leader, c.Leader())
+
+	c.Restart(leader)
+	got, err := c.Client(t, leader).Get(within(t, plenty), "k")
+	require.NoError(t, err)
+	assert.Len(t, got.Kvs, 1, "the member has what was written while it was away")
+}
+
+func TestE12_a_partitioned_leader_writes_nothing_until_it_heals(t *testing.T) {
+	t.Parallel()
+	c := etcdtest.StartCluster(t, 3)
+	old := c.Leader()
+	require.NotEqual(t, -1, old)
+	alone := c.Client(t, old)
+	put(t, alone, "before", "")
+
+	c.Partition(old)
+	others := c.Client(t, (old+1)%3, (old+2)%3)
+	put(t, others, "k", "v")
+	assert.NotEqual(t, old, c.Leader())
+	_, err := alone.Get(clientv3.WithRequireLeader(within(t, time.Second)), "k")
+	require.Error(t, err)
+
+	c.Heal(old)
+	got, err := alone.Get(within(t, plenty), "k")
+	require.NoError(t, err)
+	assert.Len(t, got.Kvs, 1)
+}
+
+func TestE12_a_cluster_without_a_quorum_comes_back(t *testing.T) {
+	t.Parallel()
+	c := etcdtest.StartCluster(t, 3)
+	all := c.Client(t)
+	put(t, all, "k", "v")
+	for i := range 3 {
+		c.Stop(i)
+	}
+	assert.Equal(t, -1, c.Leader())
+	c.Restart(0) // returns, although one of three cannot be ready
+	c.Restart(1)
+	got, err := all.Get(within(t, plenty), "k")
+	require.NoError(t, err)
+	assert.Len(t, got.Kvs, 1)
+
+	c.Partition(2)
+	c.Restart(2)
+	c.Heal(2)
+	got, err = c.Client(t, 2).Get(within(t, plenty), "k")
+	require.NoError(t, err)
+	assert.Len(t, got.Kvs, 1)
+}
+
+// put writes as soon as the cluster lets it. A write that failed while leaders changed may or may not have happened.
+func put(t *testing.T, c *clientv3.Client, key, value string) {
+	t.Helper()
+	ctx := within(t, plenty)
+	for {
+		_, err := c.Put(ctx, key, value)
+		if err == nil {
+			return
+		}
+		require.NoError(t, ctx.Err(), "last error: %v", err)
+	}
+}

@@ -274,4 +274,3 @@ func sortByStart(infos []TaskInfo) {
 		return cmp.Or(a.Started.Compare(b.Started), cmp.Compare(a.Name, b.Name))
 	})
 }
-

@@ -62,7 +62,7 @@ func (r *Runner) Supervise(name string, fn Task, opts ...SuperviseOption) error 
 
 // A supervisor starts a Runner's loops when the application is ready and ends them, all at once, when the drain begins.
 type supervisor struct {
-	group    Group       // that lends the loops its context and its way to the Runner
+	group    Group        // that lends the loops its context and its way to the Runner
 	shutdown func() error // stops the application; nil without Fx
 
 	mu      sync.Mutex

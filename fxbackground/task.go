@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/fxkit/fxkit/internal/cancelkey"
 	"github.com/fxkit/fxkit/internal/fxloc"
 	"github.com/fxkit/fxkit/internal/guard"
 	"go.uber.org/zap"
@@ -76,25 +77,9 @@ func (t *task) Value(key any) any {
 	return t.parent.Value(key)
 }
 
-// cancelKey is the private key by which package context asks a context for its cancellation. A task answers it with
-// its Group's, so that the contexts derived from it are cancelled without a goroutine each.
-var cancelKey = learnCancelKey()
-
-func learnCancelKey() any {
-	probe := &keyProbe{Context: context.Background()}
-	_ = context.Cause(probe)
-	return probe.key
-}
-
-type keyProbe struct {
-	context.Context
-	key any
-}
-
-func (p *keyProbe) Value(key any) any {
-	p.key = key
-	return nil
-}
+// cancelKey is how package context asks a context for its cancellation. A task answers with its Group's, so that the
+// contexts derived from it are cancelled without a goroutine each.
+var cancelKey = cancelkey.Learn()
 
 // valuesOf is what a new task keeps of ctx. It steps over a task's own context, so that a task that submits its own
 // successor, which submits the next, does not grow a chain of contexts for ever.

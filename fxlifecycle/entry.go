@@ -1,0 +1,213 @@
+package fxlifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"runtime"
+	"strings"
+	"time"
+
+	"go.uber.org/fx"
+	"go.uber.org/zap"
+
+	"github.com/fxkit/fxkit/internal/fxloc"
+	"github.com/fxkit/fxkit/internal/guard"
+	"github.com/fxkit/fxkit/internal/phase"
+	"github.com/fxkit/fxkit/internal/stderrlog"
+)
+
+// The names of hooks, in errors, logs and the journal.
+const (
+	postConstruct = "PostConstruct"
+	preInject     = "PreInject"
+	postInject    = "PostInject"
+	initialize    = "Init"
+	preDestroy    = "PreDestroy"
+	destroy       = "Destroy"
+	onStart       = "OnStart"
+	onStop        = "OnStop"
+	onReady       = "OnReady"
+)
+
+// An entry is one thing with hooks: an object given to Manage, or a foreign fx.Hook, whose OnStart and OnStop
+// then stand in hooks as Init and Destroy.
+type entry struct {
+	c       *Coordinator // nil without one
+	object  string
+	pc      uintptr // who appended it, resolved only where it is shown
+	claim   time.Duration
+	hooks   Hooks
+	foreign bool
+	hook    fx.Hook // of a foreign entry, for the names inside
+	index   int     // among the coordinator's entries, which are in Fx's order
+}
+
+func newEntry(obj any, pc uintptr) *entry {
+	return &entry{object: typeName(obj), pc: pc, hooks: HooksOf(obj)}
+}
+
+func typeName(obj any) string {
+	if obj == nil {
+		return "nil"
+	}
+	return reflect.TypeOf(obj).String()
+}
+
+// callerPC is the caller of the function that calls it.
+func callerPC() uintptr {
+	var pc [1]uintptr
+	runtime.Callers(3, pc[:])
+	return pc[0]
+}
+
+func (e *entry) caller() string { return fxloc.Frame(e.pc) }
+
+// objectOf is the object's name, or for a foreign hook the name of its function.
+func (e *entry) objectOf(hook string) string {
+	switch {
+	case e.object != "":
+		return e.object
+	case hook == onStop:
+		return hookName(e.hook, "onStopName", e.hook.OnStop)
+	}
+	return hookName(e.hook, "onStartName", e.hook.OnStart)
+}
+
+// hookName reads the name that fx.StartHook and its like keep in an unexported field: what they make of the user's
+// function has no name of its own.
+func hookName(h fx.Hook, field string, fn func(context.Context) error) string {
+	if v := reflect.ValueOf(h).FieldByName(field); v.Kind() == reflect.String && v.Len() > 0 {
+		return strings.TrimSuffix(strings.TrimSuffix(v.String(), "()"), "-fm")
+	}
+	return funcName(fn)
+}
+
+func (e *entry) apply(obj any, opts []Option) error {
+	for _, o := range opts {
+		if o == nil {
+			continue
+		}
+		if err := o.apply(e); err != nil {
+			return fmt.Errorf("fxlifecycle: manage %q: %s: %w", e.object, o, err)
+		}
+	}
+	if isNil(obj) {
+		e.hooks = Hooks{} // the object's own would only panic
+		return fmt.Errorf("fxlifecycle: manage %q: the object is nil", e.object)
+	}
+	return nil
+}
+
+func isNil(obj any) bool {
+	if obj == nil {
+		return true
+	}
+	v := reflect.ValueOf(obj)
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Map, reflect.Chan, reflect.Func:
+		return v.IsNil()
+	}
+	return false
+}
+
+// startName and stopName are what the entry's hooks in these moments are called.
+func (e *entry) startName() string {
+	if e.foreign {
+		return onStart
+	}
+	return initialize
+}
+
+func (e *entry) stopName() string {
+	if e.foreign {
+		return onStop
+	}
+	return destroy
+}
+
+// construct runs the construction hooks, with inject between PreInject and PostInject. After a failure, also
+// runtime.Goexit, it destroys the object.
+func (e *entry) construct(inject func()) (err error) {
+	failed := true
+	defer func() {
+		if failed {
+			err = errors.Join(err, e.abandon())
+		}
+	}()
+	if err := e.callNow(postConstruct, e.hooks.PostConstruct); err != nil {
+		return err
+	}
+	if err := e.callNow(preInject, e.hooks.PreInject); err != nil {
+		return err
+	}
+	if inject != nil {
+		inject()
+	}
+	if err := e.callNow(postInject, e.hooks.PostInject); err != nil {
+		return err
+	}
+	failed = false
+	return nil
+}
+
+// callNow runs a construction hook in the constructor's goroutine. Fx bounds constructors by nothing, nor is there a context to inherit.
+func (e *entry) callNow(hook string, fn func(context.Context) error) error {
+	if fn == nil {
+		return nil
+	}
+	fn = e.newRecord(hook).around(fn)
+	return e.wrap(hook, guard.Call(func() error { return fn(context.Background()) }))
+}
+
+// abandon destroys an object that its constructor does not hand out.
+func (e *entry) abandon() error {
+	ctx := context.Background()
+	return e.runStop(ctx, destroy, e.hooks.Destroy, time.Until(phase.BudgetOf(ctx, phase.Default).End))
+}
+
+// runStop runs a hook of stop within its share.
+func (e *entry) runStop(ctx context.Context, hook string, fn func(context.Context) error, share time.Duration) error {
+	if fn == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		// Nobody waits for this stop any more. What it still has to close deserves a context that works, and gets no more time than before.
+		ctx = context.WithoutCancel(ctx)
+	}
+	r := e.newRecord(hook)
+	err := phase.Run(ctx, share, r.around(fn), func(err error, ran time.Duration) { e.returnedLate(hook, err, ran) })
+	r.end(err) // counts only for a hook that was left behind
+	return e.failedStop(hook, err)
+}
+
+func (e *entry) failedStop(hook string, err error) error {
+	var behind *phase.LeftBehind
+	if errors.As(err, &behind) {
+		e.log().Error("fxlifecycle: a hook was left behind: it still runs although its context has ended",
+			zap.String("hook", hook), zap.String("object", e.objectOf(hook)), zap.String("caller", e.caller()), zap.Duration("after", behind.After))
+		return fmt.Errorf("fxlifecycle: %s %q of %s: %w", hook, e.objectOf(hook), e.caller(), err)
+	}
+	return e.wrap(hook, err)
+}
+
+// returnedLate logs the end of a hook that had been left behind.
+func (e *entry) returnedLate(hook string, err error, ran time.Duration) {
+	e.log().Warn("fxlifecycle: a hook that was left behind has returned",
+		zap.String("hook", hook), zap.String("object", e.objectOf(hook)), zap.Duration("ran", ran), zap.Error(err))
+}
+
+func (e *entry) wrap(hook string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("fxlifecycle: %s %q: %w", hook, e.objectOf(hook), err)
+}
+
+func (e *entry) log() *zap.Logger {
+	if e.c != nil {
+		return e.c.log()
+	}
+	return stderrlog.Or(nil)
+}

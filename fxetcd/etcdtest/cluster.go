@@ -3,6 +3,7 @@ package etcdtest
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/url"
 	"strings"
 	"sync"
@@ -12,6 +13,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/fxkit/fxkit/fxetcd/embedded"
 )
@@ -30,6 +32,7 @@ type member struct {
 	dir     string
 	client  string // host:port
 	peer    string // host:port
+	link    *Proxy // by which the other members reach it
 	cut     bool
 	running *embedded.Server
 	joining *joining
@@ -51,10 +54,13 @@ func StartCluster(tb testing.TB, n int) *Cluster {
 	}
 	c := &Cluster{tb: tb}
 	for i := range n {
-		c.members = append(c.members, &member{
+		m := &member{
 			name: fmt.Sprint("member-", i), dir: tb.TempDir(),
 			client: reserve(tb).Address(), peer: reserve(tb).Address(),
-		})
+		}
+		// Members leave connections to each other behind when they stop, for up to five seconds. The proxy ends them.
+		m.link = StartProxy(tb, "http://"+m.peer)
+		c.members = append(c.members, m)
 	}
 	tb.Cleanup(c.stopAll)
 	for i := range n {
@@ -180,11 +186,12 @@ func (c *Cluster) begin(i int) {
 	ctx, cancel := context.WithCancel(context.Background())
 	j := &joining{cancel: cancel, done: make(chan struct{})}
 	m.joining = j
+	m.link.refuse(true) // until it is announced
 	cluster := c.initialCluster()
 	go func() {
 		defer close(j.done)
 		j.server, j.err = embedded.Start(ctx, embedded.Config{Dir: m.dir, Listen: m.client},
-			embedded.WithLogger(zap.NewNop()), embedded.Configure(func(cfg *embed.Config) { m.configure(cfg, cluster) }))
+			embedded.WithLogger(m.announcing()), embedded.Configure(func(cfg *embed.Config) { m.configure(cfg, cluster) }))
 	}()
 }
 
@@ -227,6 +234,7 @@ func (c *Cluster) stop(m *member) {
 	if m.running == nil {
 		return
 	}
+	m.link.refuse(true)
 	m.running.Etcd().Server.HardStop()
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
@@ -250,7 +258,7 @@ func (c *Cluster) stopAll() {
 func (c *Cluster) initialCluster() string {
 	all := make([]string, len(c.members))
 	for i, m := range c.members {
-		all[i] = m.name + "=http://" + m.peer
+		all[i] = m.name + "=" + m.link.Endpoint()
 	}
 	return strings.Join(all, ",")
 }
@@ -261,6 +269,19 @@ func (m *member) configure(cfg *embed.Config, cluster string) {
 	cfg.TickMs, cfg.ElectionMs = 20, 200
 	cfg.Name = m.name
 	cfg.InitialCluster = cluster
-	peer := []url.URL{{Scheme: "http", Host: m.peer}}
-	cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = peer, peer
+	cfg.ListenPeerUrls = []url.URL{{Scheme: "http", Host: m.peer}}
+	cfg.AdvertisePeerUrls = []url.URL{{Scheme: "http", Host: strings.TrimPrefix(m.link.Endpoint(), "http://")}}
+}
+
+// announcing is a logger that opens the link to the member when it serves its peers. Before it does, etcd has the port accept
+// connections that nobody answers, and each member of a new cluster waits a second for the others; refused, it goes on at once.
+func (m *member) announcing() *zap.Logger {
+	open := time.AfterFunc(time.Second, func() { m.link.refuse(false) })
+	return zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zapcore.EncoderConfig{}), zapcore.AddSync(io.Discard), zap.InfoLevel),
+		zap.Hooks(func(e zapcore.Entry) error {
+			if e.Message == "serving peer traffic" && open.Stop() {
+				m.link.refuse(false)
+			}
+			return nil
+		}))
 }

@@ -83,15 +83,17 @@ func TestE12_a_cluster_without_a_quorum_comes_back(t *testing.T) {
 	assert.Len(t, got.Kvs, 1)
 }
 
-// put writes as soon as the cluster lets it. A write that failed while leaders changed may or may not have happened.
+// put writes as soon as the cluster lets it. A write that is sent while leaders change waits for five seconds, hence the short tries.
 func put(t *testing.T, c *clientv3.Client, key, value string) {
 	t.Helper()
-	ctx := within(t, plenty)
+	all := within(t, plenty)
 	for {
-		_, err := c.Put(ctx, key, value)
+		try, cancel := context.WithTimeout(all, 200*time.Millisecond)
+		_, err := c.Put(try, key, value)
+		cancel()
 		if err == nil {
 			return
 		}
-		require.NoError(t, ctx.Err(), "last error: %v", err)
+		require.NoError(t, all.Err(), "last error: %v", err)
 	}
 }

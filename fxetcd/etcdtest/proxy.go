@@ -15,11 +15,11 @@ type Proxy struct {
 	target   string
 	listener *net.TCPListener
 
-	mu     sync.Mutex
-	gate   chan struct{} // closed while bytes pass
-	delay  time.Duration
-	links  map[*link]bool
-	closed bool
+	mu      sync.Mutex
+	gate    chan struct{} // closed while bytes pass
+	delay   time.Duration
+	links   map[*link]bool
+	refused bool
 
 	running sync.WaitGroup
 }
@@ -90,14 +90,19 @@ func (p *Proxy) state() (gate <-chan struct{}, delay time.Duration) {
 	return p.gate, p.delay
 }
 
+// refuse resets every connection, those to come too.
+func (p *Proxy) refuse(on bool) {
+	p.mu.Lock()
+	p.refused = on
+	p.mu.Unlock()
+	if on {
+		p.Reset()
+	}
+}
+
 func (p *Proxy) close() {
 	_ = p.listener.Close()
-	p.mu.Lock()
-	p.closed = true
-	for l := range p.links {
-		l.reset()
-	}
-	p.mu.Unlock()
+	p.refuse(true)
 	p.running.Wait()
 }
 
@@ -109,7 +114,7 @@ func (p *Proxy) accept() {
 		}
 		l := &link{proxy: p, client: c, broken: make(chan struct{})}
 		p.mu.Lock()
-		if p.closed {
+		if p.refused {
 			l.reset()
 		}
 		p.links[l] = true

@@ -46,6 +46,8 @@ type order[T any] struct{ next int }
 // newOrder is where every member of the Set and the Set itself begin, so the checks stand here: nothing is built if
 // they fail.
 func newOrder[T any](registrations []registration) (*order[T], error) {
+	// Fx shuffles them; an error must read the same in every run.
+	slices.SortStableFunc(registrations, func(a, b registration) int { return cmp.Compare(a.where, b.where) })
 	if err := checkRegistrations(registrations); err != nil {
 		return nil, err
 	}

@@ -37,11 +37,7 @@ func register[T any](constructor any, attributes []Qualifier, members ...[]Quali
 
 // checkRegistrations finds members of one type with the same qualifiers, and attributes with several value types.
 func checkRegistrations(registrations []registration) error {
-	// Fx shuffles them; an error must read the same in every run.
-	slices.SortStableFunc(registrations, func(a, b registration) int { return cmp.Compare(a.where, b.where) })
-	errs := append(sameQualifiers(registrations), severalTypes(registrations)...)
-	slices.SortFunc(errs, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
-	return errors.Join(errs...)
+	return errors.Join(append(sameQualifiers(registrations), severalTypes(registrations)...)...)
 }
 
 func sameQualifiers(registrations []registration) []error {
@@ -63,7 +59,7 @@ func sameQualifiers(registrations []registration) []error {
 				k.name, len(where), strings.Join(where, " and by ")))
 		}
 	}
-	return errs
+	return sorted(errs)
 }
 
 func severalTypes(registrations []registration) []error {
@@ -93,5 +89,11 @@ func severalTypes(registrations []registration) []error {
 		errs = append(errs, fmt.Errorf("fxqualifier: attribute %q must have one type of value, and is used with %d: %s",
 			name, len(types), strings.Join(who, " and ")))
 	}
+	return sorted(errs)
+}
+
+// sorted puts in order what was found by going through a map: an error must read the same in every run.
+func sorted(errs []error) []error {
+	slices.SortFunc(errs, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
 	return errs
 }

@@ -1,0 +1,371 @@
+package fxqualifier_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/fx"
+	"go.uber.org/fx/fxevent"
+	"go.uber.org/fx/fxtest"
+
+	"github.com/fxkit/fxkit/fxqualifier"
+)
+
+type loud struct{ says string }
+
+func (l *loud) Hello() string { return l.says }
+
+type DB struct{ name string }
+
+func newDB() *DB { return &DB{"db"} }
+
+type loudParams struct {
+	fx.In
+	DB     *DB
+	Extra  Hello `name:"extra" optional:"true"`
+	Others []int `group:"others"`
+}
+
+func newLoud(p loudParams) (*loud, error) { return &loud{p.DB.name + fmt.Sprint(len(p.Others))}, nil }
+
+func newVariadic(db *DB, more ...string) *loud            { return &loud{fmt.Sprint(db.name, more)} }
+func newBoth(db *DB, p loudParams, lc fx.Lifecycle) Hello { return &loud{db.name + p.DB.name} }
+
+// Q5
+func TestQ5_a_constructor_may_take_what_Fx_provides_and_return_what_implements_T(t *testing.T) {
+	t.Parallel()
+	type params struct {
+		fx.In
+		Plain    Hello
+		Loud     Hello `name:"kind=loud"`
+		Variadic Hello `name:"kind=variadic,shard=3"`
+		Several  Hello `name:"kind=several"`
+		Wider    Hello `name:"kind=wider"`
+		Concrete *loud `name:"kind=concrete"`
+	}
+	var in params
+	var set *fxqualifier.Set[Hello]
+	var concrete *fxqualifier.Set[*loud]
+	require.NoError(t, build(
+		fx.Provide(newDB),
+		fx.Supply(fx.Annotated{Group: "others", Target: 1}, fx.Annotated{Group: "others", Target: 2}),
+		fxqualifier.Provide[Hello](newFoo),
+		fxqualifier.Provide[Hello](newLoud, Kind.Of("loud")),
+		fxqualifier.Provide[Hello](newVariadic, Shard.Of(3), Kind.Of("variadic")),
+		fxqualifier.Provide[Hello](newBoth, Kind.Of("several")),
+		fxqualifier.Provide[Hello](func() wider { return nil }, Kind.Of("wider")),
+		fxqualifier.Provide[*loud](newLoud, Kind.Of("concrete")),
+		fxqualifier.Collect[Hello](),
+		fxqualifier.Collect[*loud](),
+		fx.Populate(&set, &concrete),
+		fx.Invoke(func(p params) { in = p }),
+	))
+	for _, tt := range []struct {
+		byName Hello
+		says   string
+		qs     []fxqualifier.Qualifier
+	}{
+		{in.Loud, "db2", []fxqualifier.Qualifier{Kind.Of("loud")}},
+		{in.Variadic, "db[]", []fxqualifier.Qualifier{Kind.Of("variadic")}},
+		{in.Several, "dbdb", []fxqualifier.Qualifier{Kind.Of("several")}},
+	} {
+		assert.Equal(t, tt.says, tt.byName.Hello())
+		bySet, err := set.Get(t.Context(), tt.qs...)
+		require.NoError(t, err)
+		assert.Same(t, tt.byName, bySet, "one object, built once")
+	}
+	assert.Equal(t, "foo", in.Plain.Hello())
+	assert.Nil(t, in.Wider)
+	l, err := concrete.Get(t.Context())
+	require.NoError(t, err)
+	assert.Same(t, in.Concrete, l)
+	assert.Len(t, set.Members(), 5)
+}
+
+type (
+	mute        struct{}
+	wrongHello  struct{}
+	behindPoint struct{}
+	stranger    interface{ Bye() }
+	wider       interface {
+		Hello
+		fmt.Stringer
+	}
+)
+
+func (wrongHello) Hello(string) string { return "" }
+func (*behindPoint) Hello() string     { return "" }
+
+func newMute() *mute                { return nil }
+func newWrong() wrongHello          { return wrongHello{} }
+func newBehind() behindPoint        { return behindPoint{} }
+func newTwo() (Hello, Hello)        { return nil, nil }
+func newThree() (Hello, int, error) { return nil, 0, nil }
+func newNothing(*DB)                {}
+func newError() error               { return nil }
+func newOut() (o struct {
+	fx.Out
+	H Hello
+},
+) {
+	return o
+}
+func newBye() stranger { return nil }
+
+// Q5
+func TestQ5_what_is_no_constructor_of_T_fails_New_with_its_place(t *testing.T) {
+	t.Parallel()
+	const at = "fxqualifier: provide app.Hello[kind=x] at provide_test.go:N: "
+	const must = "the constructor must be a function that returns app.Hello, or app.Hello and an error: got "
+	for _, tt := range []struct {
+		name        string
+		constructor any
+		want        string
+	}{
+		{"a value", named("x"), must + "app.named (not a function)"},
+		{"nil", nil, must + "<nil> (not a function)"},
+		{"a nil function", (func() Hello)(nil), must + "func() app.Hello (not a function)"},
+		{"an annotated function", fx.Annotate(newFoo), must + "fx.annotated (not a function) (give the function itself: the qualifiers are its name, and parameters get tags in an fx.In)"},
+		{"fx.Annotated", fx.Annotated{Target: newFoo}, must + "fx.Annotated (not a function) (give the function itself: the qualifiers are its name, and parameters get tags in an fx.In)"},
+		{"no result", newNothing, "app.newNothing (provide_test.go:N) must return app.Hello, or app.Hello and an error: its type is func(*app.DB)"},
+		{"an error alone", newError, "app.newError (provide_test.go:N) returns error, which does not implement app.Hello (method Hello is missing)"},
+		{"two results", newTwo, "app.newTwo (provide_test.go:N) must return app.Hello, or app.Hello and an error: its type is func() (app.Hello, app.Hello)"},
+		{"three results", newThree, "app.newThree (provide_test.go:N) must return app.Hello, or app.Hello and an error: its type is func() (app.Hello, int, error)"},
+		{"a type without the method", newMute, "app.newMute (provide_test.go:N) returns *app.mute, which does not implement app.Hello (method Hello is missing)"},
+		{"a method of another type", newWrong, "app.newWrong (provide_test.go:N) returns app.wrongHello, which does not implement app.Hello (method Hello is func(string) string, not func() string)"},
+		{"a method of the pointer", newBehind, "app.newBehind (provide_test.go:N) returns app.behindPoint, which does not implement app.Hello (method Hello is one of *app.behindPoint)"},
+		{"another interface", newBye, "app.newBye (provide_test.go:N) returns app.stranger, which does not implement app.Hello (method Hello is missing)"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			err := build(fxqualifier.Provide[Hello](tt.constructor, Kind.Of("x")))
+			require.Error(t, err)
+			assert.Equal(t, at+tt.want, short(err))
+
+			get := func(context.Context) (Hello, error) { return nil, nil }
+			err = build(fxqualifier.Dynamic(tt.constructor, get, Kind.Of("x")))
+			require.Error(t, err)
+			assert.Equal(t, "fxqualifier: provide dynamic app.Hello[kind=x] at provide_test.go:N: "+tt.want, short(err))
+		})
+	}
+	assert.ErrorContains(t, build(fxqualifier.Provide[Hello](newOut)), "does not implement fxqualifier_test.Hello")
+	assert.ErrorContains(t, build(fxqualifier.Dynamic[Hello](newFoo, nil)), "get must not be nil")
+	assert.ErrorContains(t, build(fxqualifier.Provide[error](newError)), "error implements error, and Fx cannot provide what does")
+	err := build(fxqualifier.Provide[*loud](newFoo))
+	require.Error(t, err)
+	assert.Equal(t, "fxqualifier: provide *app.loud at provide_test.go:N: app.newFoo (fixtures_test.go:N) returns app.Hello, not *app.loud", short(err))
+}
+
+// Q5, G7
+func TestQ5_an_error_of_a_constructor_names_it_and_not_a_wrapper(t *testing.T) {
+	t.Parallel()
+	set := fx.Invoke(func(*fxqualifier.Set[Hello]) {})
+	err := build(fxqualifier.Provide[Hello](newFailing, Kind.Of("x")), fxqualifier.Collect[Hello](), set)
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	assert.Contains(t, short(err), `failed to build app.Hello[name="kind=x"]: received non-nil error from function "app".newFailing`)
+	assert.NotContains(t, err.Error(), "makeFuncStub")
+
+	err = build(fxqualifier.Provide[Hello](newLoud, Kind.Of("x")), fxqualifier.Collect[Hello](), set)
+	require.Error(t, err)
+	assert.Contains(t, short(err), `missing dependencies for function "app".newLoud (`)
+	assert.Contains(t, short(err), "missing type: *app.DB")
+	assert.NotContains(t, err.Error(), "makeFuncStub")
+}
+
+func newFailing() (Hello, error) { return nil, fmt.Errorf("no luck: %w", io.ErrUnexpectedEOF) }
+
+// G7: Fx's events name the user's constructor too.
+func TestQ5_Fx_logs_the_constructor_by_its_name(t *testing.T) {
+	t.Parallel()
+	var log eventLog
+	app := fx.New(
+		fx.WithLogger(func() fxevent.Logger { return &log }),
+		fxqualifier.Provide[Hello](newFoo, Kind.Of("x")),
+		fxqualifier.Instances[Hello](Shard, newShard, 1),
+	)
+	require.NoError(t, app.Err())
+	assert.Contains(t, log.provided["fxqualifier_test.Hello[name = \"kind=x\"]"], "fxqualifier_test.newFoo()")
+	assert.Contains(t, log.provided["fxqualifier_test.Hello[name = \"shard=1\"]"], "fxqualifier_test.newShard()")
+}
+
+type eventLog struct{ provided map[string]string }
+
+func (l *eventLog) LogEvent(e fxevent.Event) {
+	if p, ok := e.(*fxevent.Provided); ok {
+		for _, name := range p.OutputTypeNames {
+			if l.provided == nil {
+				l.provided = make(map[string]string)
+			}
+			l.provided[name] = p.ConstructorName
+		}
+	}
+}
+
+// Q3
+func TestQ3_two_members_with_the_same_qualifiers_fail_New_and_name_both_constructors(t *testing.T) {
+	t.Parallel()
+	get := func(context.Context) (Hello, error) { return nil, nil }
+	for _, tt := range []struct {
+		name     string
+		one, two fx.Option
+	}{
+		{
+			"two singletons",
+			fxqualifier.Provide[Hello](newFoo, Kind.Of("x"), Shard.Of(1)),
+			fxqualifier.Provide[Hello](newBar, Shard.Of(1), Kind.Of("x")),
+		},
+		{"two without qualifiers", fxqualifier.Provide[Hello](newFoo), fxqualifier.Provide[Hello](newBar)},
+		{"two dynamic ones", fxqualifier.Dynamic(newFoo, get, Kind.Of("x")), fxqualifier.Dynamic(newBar, get, Kind.Of("x"))},
+		{"one of each", fxqualifier.Provide[Hello](newFoo, Kind.Of("x")), fxqualifier.Dynamic(newBar, get, Kind.Of("x"))},
+		{"in another module", fxqualifier.Provide[Hello](newFoo, Kind.Of("x")), fx.Module("m", fxqualifier.Provide[Hello](newBar, Kind.Of("x")))},
+		{"instances", fxqualifier.Provide[Hello](newFoo, Kind.Of("x")), fxqualifier.Instances[Hello](Kind, newOfKind, "y", "x")},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			err := build(tt.one, tt.two, fxqualifier.Collect[Hello]())
+			require.Error(t, err)
+			assert.Regexp(t, `app"?\.newFoo \(fixtures_test.go:N\)`, short(err))
+			assert.Regexp(t, `app"?\.(newBar|newOfKind) \(\w+_test.go:N\)`, short(err))
+		})
+	}
+	err := build(fxqualifier.Dynamic(newFoo, get, Kind.Of("x")), fxqualifier.Dynamic(newBar, get, Kind.Of("x")), fxqualifier.Collect[Hello]())
+	assert.Contains(t, short(err), "fxqualifier: app.Hello[kind=x] is provided 2 times, and qualifiers must tell its members apart: "+
+		"by app.newBar (fixtures_test.go:N) and by app.newFoo (fixtures_test.go:N)")
+}
+
+func newOfKind(kind string) Hello { return named(kind) }
+
+// Q3
+func TestQ3_members_that_differ_in_one_qualifier_or_in_type_are_no_clash(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, build(
+		fxqualifier.Provide[Hello](newFoo),
+		fxqualifier.Provide[Hello](newFoo, Kind.Of("x")),
+		fxqualifier.Provide[Hello](newFoo, Kind.Of("x"), Shard.Of(1)),
+		fxqualifier.Provide[Hello](newFoo, Kind.Of("x"), Shard.Of(2)),
+		fxqualifier.Provide[*DB](newDB, Kind.Of("x")),
+		fxqualifier.Collect[Hello](),
+		fxqualifier.Collect[*DB](),
+	))
+}
+
+// Q3
+func TestQ3_an_attribute_of_two_value_types_fails_New_across_all_sets(t *testing.T) {
+	t.Parallel()
+	get := func(context.Context) (Hello, error) { return nil, nil }
+	const want = `fxqualifier: attribute "kind" must have one type of value, and is used with 2: `
+	typed := fxqualifier.NewAttribute[label]("kind")
+	for _, tt := range []struct {
+		name  string
+		other fx.Option
+		want  string
+	}{
+		{"in one set", fxqualifier.Provide[Hello](newBar, typed.Of("y")), "app.label by app.newBar (fixtures_test.go:N) and string by app.newFoo (fixtures_test.go:N)"},
+		{"in another set", fx.Options(fxqualifier.Provide[*DB](newDB, typed.Of("x")), fxqualifier.Collect[*DB]()), "app.label by app.newDB (provide_test.go:N) and string by app.newFoo (fixtures_test.go:N)"},
+		{"in what nobody collects", fxqualifier.Provide[*DB](newDB, typed.Of("x")), "app.label by app.newDB (provide_test.go:N) and string by app.newFoo (fixtures_test.go:N)"},
+		{"of a dynamic member", fxqualifier.Dynamic(newBar, get, typed.Of("x")), "app.label by app.newBar (fixtures_test.go:N) and string by app.newFoo (fixtures_test.go:N)"},
+		{"of instances without values", fxqualifier.Instances[Hello](typed, newLabelled), "string by app.newFoo (fixtures_test.go:N) and app.label by app.newLabelled (provide_test.go:N)"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			for range 5 { // Fx shuffles; the message must not
+				err := build(fxqualifier.Provide[Hello](newFoo, Kind.Of("x")), tt.other, fxqualifier.Collect[Hello]())
+				require.Error(t, err)
+				assert.Contains(t, short(err), want+tt.want)
+			}
+		})
+	}
+}
+
+func newLabelled(l label) Hello { return named(l) }
+
+// Q3
+func TestQ3_one_attribute_twice_in_one_call_fails_New(t *testing.T) {
+	t.Parallel()
+	const want = `at provide_test.go:N: attribute "kind" is given twice, as kind=x and as kind=y: a member has one value in each attribute`
+	err := build(fxqualifier.Provide[Hello](newFoo, Kind.Of("x"), Shard.Of(1), Kind.Of("y")))
+	require.Error(t, err)
+	assert.Equal(t, "fxqualifier: provide app.Hello[kind=x,kind=y,shard=1] "+want, short(err))
+	err = build(fxqualifier.Dynamic(newFoo, func(context.Context) (Hello, error) { return nil, nil }, Kind.Of("x"), Kind.Of("y")))
+	require.Error(t, err)
+	assert.Equal(t, "fxqualifier: provide dynamic app.Hello[kind=x,kind=y] "+want, short(err))
+	assert.ErrorContains(t, build(fxqualifier.Provide[Hello](newFoo, fxqualifier.NewAttribute[string]("").Of("x"))), "a qualifier has no attribute")
+	var zero fxqualifier.Attribute[int]
+	assert.ErrorContains(t, build(fxqualifier.Provide[Hello](newFoo, zero.Of(1))), "a qualifier has no attribute")
+	assert.ErrorContains(t, build(fxqualifier.Provide[Hello](3, zero.Of(1))), "(not a function)\na qualifier has no attribute", "all that is wrong is said at once")
+}
+
+// Q3
+func TestQ3_Collect_twice_fails_New_and_names_both_places(t *testing.T) {
+	t.Parallel()
+	err := build(fxqualifier.Collect[Hello](), fxqualifier.Collect[Hello]())
+	require.Error(t, err)
+	assert.Regexp(t, `(?s)cannot provide function "app"\.TestQ3_Collect_twice\w* \(provide_test.go:N\):.*already provided by "app"\.TestQ3_Collect_twice\w* \(provide_test.go:N\)`, short(err))
+}
+
+// Q3: what is wrong with qualifiers shows before anything is built.
+func TestQ3_nothing_is_built_if_the_checks_fail(t *testing.T) {
+	t.Parallel()
+	built := 0
+	err := build(
+		fx.Invoke(func(*fxqualifier.Set[Hello]) {}),
+		fxqualifier.Provide[Hello](func() Hello { built++; return nil }, Kind.Of("x")),
+		fxqualifier.Provide[Hello](newFoo, fxqualifier.NewAttribute[int]("kind").Of(1)),
+		fxqualifier.Collect[Hello](),
+	)
+	require.Error(t, err)
+	assert.Zero(t, built)
+}
+
+// Q6: singletons as Fx has them: built once, when somebody wants them, in New.
+func TestQ6_singleton_members_are_built_once_and_by_New(t *testing.T) {
+	t.Parallel()
+	built := map[string]int{}
+	counting := func(name string) func() Hello {
+		return func() Hello { built[name]++; return named(name) }
+	}
+	options := fx.Options(
+		fxqualifier.Provide[Hello](counting("a"), Kind.Of("a")),
+		fxqualifier.Provide[Hello](counting("b"), Kind.Of("b")),
+		fxqualifier.Collect[Hello](),
+	)
+	require.NoError(t, build(options))
+	assert.Empty(t, built, "nobody wants them")
+	var set *fxqualifier.Set[Hello]
+	app := fxtest.New(t, fx.NopLogger, options, fx.Populate(&set), fx.Invoke(fx.Annotate(func(Hello) {}, fx.ParamTags(`name:"kind=a"`))))
+	app.RequireStart()
+	hellos(t, set)
+	hellos(t, set)
+	app.RequireStop()
+	assert.Equal(t, map[string]int{"a": 1, "b": 1}, built)
+}
+
+// G1: options are values, and any number of applications may have them at the same time.
+func TestQ8_options_serve_several_applications_at_once(t *testing.T) {
+	t.Parallel()
+	type counter struct{ n int }
+	options := fx.Options(
+		fxqualifier.Provide[Hello](func(c *counter) Hello { c.n++; return named(fmt.Sprint("provide ", c.n)) }, Kind.Of("a")),
+		fxqualifier.Instances[Hello](Shard, func(n int, c *counter) Hello { c.n++; return named(fmt.Sprint("instance ", c.n)) }, 3, 2, 1),
+		fxqualifier.Dynamic[Hello](newFoo, func(context.Context) (Hello, error) { return nil, errors.New("dynamic") }, Kind.Of("b")),
+		fxqualifier.Collect[Hello](),
+	)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			var set *fxqualifier.Set[Hello]
+			if assert.NoError(t, build(fx.Supply(&counter{}), options, fx.Populate(&set))) {
+				said := hellos(t, set)
+				assert.Equal(t, []string{"provide 1", "instance 2", "instance 3", "instance 4"}, said[:4])
+				assert.Contains(t, said[4], "dynamic")
+			}
+		})
+	}
+	wg.Wait()
+}

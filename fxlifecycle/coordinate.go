@@ -107,3 +107,18 @@ func (h closeAfterFailure) HandleError(err error) {
 		c.log().Error("fxlifecycle: cleaning up after a failed fx.New", zap.Error(err))
 	}
 }
+
+// shutdownApplication asks Fx to stop the application with exit code 1. Without a coordinator there is nobody to ask.
+func (c *Coordinator) shutdownApplication() {
+	if c == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock() // Fx does not guard the exit code
+	if c.shutdowner == nil {
+		return
+	}
+	if err := c.shutdowner.Shutdown(fx.ExitCode(1)); err != nil {
+		c.log().Debug("fxlifecycle: the application had been told to shut down before", zap.Error(err))
+	}
+}

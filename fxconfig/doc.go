@@ -1,0 +1,2 @@
+// Package fxconfig is one merged, read-only view of an application's YAML.
+package fxconfig

@@ -1,0 +1,102 @@
+package fxconfig
+
+import "strings"
+
+// A Problem is one thing that is wrong with the configuration, or with what it was decoded into.
+type Problem struct {
+	Position string // "config.yaml:14:7"; for a Value the line of Go that made it; empty if nothing is to blame
+	Path     string // the dotted path, as Decode and Origin take it; empty for the whole
+	Message  string // what is wrong, and what would have been right
+}
+
+// String is "position: path: message", without the parts that are empty.
+func (p Problem) String() string {
+	var b strings.Builder
+	for _, part := range []string{p.Position, p.Path} {
+		if part != "" {
+			b.WriteString(part)
+			b.WriteString(": ")
+		}
+	}
+	b.WriteString(p.Message)
+	return b.String()
+}
+
+// An Error holds everything that is wrong with a document or a section: at least one Problem.
+// Its text is one line per problem. It unwraps to the errors that UnmarshalYAML, UnmarshalText and
+// Validate methods returned, so errors.Is and errors.As find those.
+type Error struct {
+	Problems []Problem
+
+	causes []error
+}
+
+func (e *Error) Error() string {
+	lines := make([]string, len(e.Problems))
+	for i, p := range e.Problems {
+		lines[i] = p.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (e *Error) Unwrap() []error { return e.causes }
+
+// At says which key an error is about: the one at path, beneath the value whose Validate method returns it.
+// The problem that Decode makes of it then has that key's path and position. At(path, nil) is nil.
+//
+//	func (c Config) Validate() error {
+//		if c.Timeout < 0 {
+//			return fxconfig.At("timeout", errors.New("must not be negative"))
+//		}
+//		return nil
+//	}
+func At(path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return beneath(path, err)
+}
+
+func beneath(path string, err error) *Error {
+	if inner, ok := err.(*Error); ok { //nolint:errorlint // a wrapped *Error has words of its own around it
+		out := &Error{causes: inner.causes}
+		for _, p := range inner.Problems {
+			p.Path = joinPaths(path, p.Path)
+			out.Problems = append(out.Problems, p)
+		}
+		return out
+	}
+	return &Error{Problems: []Problem{{Path: path, Message: err.Error()}}, causes: []error{err}}
+}
+
+// maxProblems bounds the length of an error; a file in which everything is wrong is not read to its end by anybody.
+const maxProblems = 1000
+
+// report collects problems.
+type report struct {
+	problems []Problem
+	causes   []error
+	more     int // beyond maxProblems
+}
+
+func (r *report) add(p Problem, cause error) {
+	if cause != nil && len(r.causes) < maxProblems {
+		r.causes = append(r.causes, cause)
+	}
+	if len(r.problems) >= maxProblems {
+		r.more++
+		return
+	}
+	r.problems = append(r.problems, p)
+}
+
+// err is nil if there was no problem: a nil error, not a nil *Error.
+func (r *report) err() error {
+	if len(r.problems) == 0 {
+		return nil
+	}
+	if r.more > 0 {
+		r.problems = append(r.problems, Problem{Message: plural(r.more, "further problem", "further problems")})
+	}
+	return &Error{Problems: r.problems, causes: r.causes}
+}

@@ -1,0 +1,78 @@
+package fxfactory
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/fxkit/fxkit/internal/guard"
+)
+
+// Check asks every named instance how it is, concurrently, and reports sorted by name. A Low instance that is out is reported with the
+// error that put it there. Check returns when ctx ends: an instance that has not answered by then is reported with ctx's error, and a
+// factory that is stopped has nothing to report.
+func (f *Factory[T, C]) Check(ctx context.Context) []Health {
+	ctx, release := f.until(ctx)
+	defer release()
+	type checked struct {
+		health Health
+		in     *instance[T]
+	}
+	f.mu.Lock()
+	all := make([]checked, 0, len(f.records))
+	for name, r := range f.records {
+		switch h := (Health{Name: name, Priority: r.priority}); {
+		case r.current != nil:
+			all = append(all, checked{h, r.current})
+		case r.out != nil:
+			h.Err = r.out
+			all = append(all, checked{h, nil})
+		}
+	}
+	f.mu.Unlock()
+
+	pending := make([]*checked, 0, len(all))
+	for i := range all {
+		if all[i].in != nil && f.spec.Check != nil {
+			pending = append(pending, &all[i])
+		}
+	}
+	each(pending, f.options.concurrency, func(c *checked) {
+		begin := time.Now()
+		if err := f.check(ctx, c.in); err != nil {
+			c.health.Err = f.failAt("check", c.in.name, err)
+		}
+		c.health.Latency = time.Since(begin)
+	})
+	report := make([]Health, len(all))
+	for i := range all {
+		report[i] = all[i].health
+	}
+	slices.SortFunc(report, func(a, b Health) int {
+		if a.Name < b.Name {
+			return -1
+		}
+		return 1
+	})
+	return report
+}
+
+// check calls Spec.Check. It returns when Check does, when ctx ends, or when the instance is to be destroyed.
+func (f *Factory[T, C]) check(ctx context.Context, in *instance[T]) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	ctx, cancel, end, ok := in.begin(ctx, created)
+	if !ok {
+		return errGone
+	}
+	defer cancel(nil)
+	forUser, release := early(ctx)
+	done := f.work.begin("check", in.name)
+	return guard.Within(ctx, func() error {
+		defer done()
+		defer end()
+		defer release()
+		return f.spec.Check(forUser, in.value)
+	}, nil)
+}

@@ -1,0 +1,243 @@
+package fxfactory
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/fxkit/fxkit/fxconfig"
+	"github.com/fxkit/fxkit/internal/guard"
+	"github.com/fxkit/fxkit/internal/spelling"
+)
+
+// The keys of a section. priority is an alias of clientPriority.
+const (
+	keyDefault     = "default"
+	keyClient      = "client" // short for clients.default
+	keyClients     = "clients"
+	keyDefaultName = "defaultClientName"
+	keyPriority    = "clientPriority"
+	keyPriorityOld = "priority"
+
+	defaultInstance = "default"
+)
+
+var sectionKeys = []string{keyDefault, keyClient, keyClients, keyDefaultName, keyPriority, keyPriorityOld}
+
+// A section is a factory's part of the configuration, which may be nil or lack it.
+type section struct {
+	config *fxconfig.Config
+	path   string
+}
+
+func (s section) at(keys ...string) string { return s.path + "." + fxconfig.Path(keys...) }
+
+// present says whether something other than null stands at a path.
+func (s section) present(path string) bool {
+	if s.config.Keys(path) != nil {
+		return true
+	}
+	if !s.config.Has(path) {
+		return false
+	}
+	var value any
+	return s.config.Fill(&value, path) != nil || value != nil
+}
+
+// names are the configured instances, sorted.
+func (s section) names() []string {
+	names := s.config.Keys(s.at(keyClients))
+	if s.present(s.at(keyClient)) && !slices.Contains(names, defaultInstance) {
+		names = append(names, defaultInstance)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// layers are the paths that the configuration of an instance is merged from, the last wins.
+func (s section) layers(name string) []string {
+	paths := []string{s.at(keyDefault), s.at(keyClients, name)}
+	if name == defaultInstance {
+		paths = append(paths, s.at(keyClient))
+	}
+	return paths
+}
+
+// position is where an instance is configured.
+func (s section) position(name string) string {
+	if name == "" {
+		return ""
+	}
+	if at := s.config.Origin(s.at(keyClients, name)); at != "" {
+		return at
+	}
+	if name == defaultInstance {
+		return s.config.Origin(s.at(keyClient))
+	}
+	return ""
+}
+
+// fromSection makes the source and the planner of a factory whose instances a section of YAML configures.
+func fromSection[T, C any](s section, keys []string, spec Spec[T, C]) (source[C], func(*Factory[T, C]) (plan[C], error)) {
+	clone := newCloner[C]()
+	beneath := func(into *C) error {
+		return guard.Call(func() error {
+			change(into, spec.Default, clone)
+			return nil
+		})
+	}
+	src := source[C]{
+		position: s.position,
+		defaults: func(into *C) error {
+			if err := beneath(into); err != nil {
+				return err
+			}
+			return s.config.Fill(into, s.at(keyDefault))
+		},
+	}
+	return src, func(f *Factory[T, C]) (plan[C], error) {
+		var found problems
+		s.shape(keys, &found)
+		var unused C
+		found.add(src.defaults(&unused), "", "")
+
+		names := s.names()
+		instances := make([]planned[C], len(names))
+		errs := make([]error, len(names))
+		indexes := make([]int, len(names))
+		for i := range indexes {
+			indexes[i] = i
+		}
+		each(indexes, f.options.concurrency, func(i int) {
+			instances[i].name = names[i]
+			errs[i] = guard.Call(func() error {
+				cfg := &instances[i].config
+				if err := beneath(cfg); err != nil {
+					return err
+				}
+				return s.config.Decode(cfg, s.layers(names[i])...)
+			})
+		})
+		for i, name := range names {
+			if name == "" {
+				errs[i] = errors.Join(errs[i], errors.New("an instance needs a name"))
+			}
+			found.add(errs[i], s.position(name), s.at(keyClients, name))
+		}
+		if len(names) == 0 {
+			names, instances = fallback(f, spec, &found)
+		}
+		priorities := s.priorities(names, &found)
+		for i := range instances {
+			instances[i].priority = priorities[instances[i].name]
+		}
+		return plan[C]{instances: instances, defaultName: s.defaultName(names, &found)}, found.err()
+	}
+}
+
+// shape reports what does not belong into a section.
+func (s section) shape(more []string, found *problems) {
+	keys := s.config.Keys(s.path)
+	if keys == nil {
+		found.add(s.config.Fill(&struct{}{}, s.path), "", "") // of another kind than a mapping
+	}
+	known := slices.Concat(sectionKeys, more)
+	for _, key := range keys {
+		if !slices.Contains(known, key) {
+			hint := spelling.Hint(key, known)
+			if hint == "" {
+				hint = fmt.Sprintf(" (known: %s)", spelling.List(known))
+			}
+			found.addf(s.config.Origin(s.at(key)), s.at(key), "unknown key%s", hint)
+		}
+	}
+	if path := s.at(keyClients); s.config.Keys(path) == nil {
+		found.add(s.config.Fill(&struct{}{}, path), "", "")
+	}
+}
+
+func (s section) priorities(names []string, found *problems) map[string]Priority {
+	var all map[string]Priority
+	for _, key := range []string{keyPriorityOld, keyPriority} {
+		path := s.at(key)
+		found.add(s.config.Fill(&all, path), s.config.Origin(path), path)
+		for _, name := range s.config.Keys(path) {
+			if !slices.Contains(names, name) {
+				path := s.at(key, name)
+				found.addf(s.config.Origin(path), path, "no instance %q%s; known: %s", name, spelling.Hint(name, names), list(names))
+			}
+		}
+	}
+	return all
+}
+
+func (s section) defaultName(names []string, found *problems) string {
+	path := s.at(keyDefaultName)
+	configured, err := fxconfig.Get[string](s.config, path)
+	found.add(err, s.config.Origin(path), path)
+	name, err := chooseDefault(configured, names)
+	found.add(err, s.config.Origin(path), path)
+	return name
+}
+
+// fallback is the instances of a section that configures none.
+func fallback[T, C any](f *Factory[T, C], spec Spec[T, C], found *problems) ([]string, []planned[C]) {
+	names, instances, err := f.planCode(spec.Fallback, nil)
+	found.add(err, "", "")
+	return names, instances
+}
+
+// problems collects everything that is wrong with a section, each thing once: what is wrong with the default
+// shows in every instance.
+type problems struct {
+	list   []fxconfig.Problem
+	seen   map[fxconfig.Problem]bool
+	causes []error
+}
+
+// add takes an error of fxconfig apart; for any other the position and path are as given.
+func (p *problems) add(err error, position, path string) {
+	if err == nil {
+		return
+	}
+	p.causes = append(p.causes, err)
+	var many *fxconfig.Error
+	if errors.As(err, &many) && many.Error() == err.Error() {
+		for _, one := range many.Problems {
+			p.problem(one)
+		}
+		return
+	}
+	p.problem(fxconfig.Problem{Position: position, Path: path, Message: err.Error()})
+}
+
+func (p *problems) addf(position, path, format string, args ...any) {
+	p.problem(fxconfig.Problem{Position: position, Path: path, Message: fmt.Sprintf(format, args...)})
+}
+
+func (p *problems) problem(one fxconfig.Problem) {
+	if p.seen[one] {
+		return
+	}
+	if p.seen == nil {
+		p.seen = make(map[fxconfig.Problem]bool)
+	}
+	p.seen[one] = true
+	p.list = append(p.list, one)
+}
+
+func (p *problems) err() error {
+	if len(p.list) == 0 {
+		return nil
+	}
+	return &configError{all: &fxconfig.Error{Problems: p.list}, causes: p.causes}
+}
+
+// A configError reads as one *fxconfig.Error with all problems, and unwraps to it first, then to what it was collected from.
+type configError struct {
+	all    *fxconfig.Error
+	causes []error
+}
+
+func (e *configError) Error() string   { return e.all.Error() }
+func (e *configError) Unwrap() []error { return append([]error{e.all}, e.causes...) }

@@ -1,0 +1,93 @@
+package fxscope
+
+import (
+	"context"
+	"reflect"
+
+	"github.com/fxkit/fxkit/fxlifecycle"
+)
+
+// A hookSet is which of fxlifecycle's hooks a type has.
+type hookSet uint8
+
+const (
+	hasPostConstruct hookSet = 1 << iota
+	hasPreInject
+	hasPostInject
+	hasInit
+	hasPreDestroy
+	hasDestroy
+
+	constructionHooks = hasPostConstruct | hasPreInject | hasPostInject | hasInit
+	endHooks          = hasPreDestroy | hasDestroy
+)
+
+// hooksOf asks each type once.
+func (s *Scopes) hooksOf(t reflect.Type) hookSet {
+	if known, ok := s.hookSets.Load(t); ok {
+		set, _ := known.(hookSet)
+		return set
+	}
+	var set hookSet
+	for bit, hook := range map[hookSet]reflect.Type{
+		hasPostConstruct: reflect.TypeFor[fxlifecycle.PostConstructor](),
+		hasPreInject:     reflect.TypeFor[fxlifecycle.PreInjector](),
+		hasPostInject:    reflect.TypeFor[fxlifecycle.PostInjector](),
+		hasInit:          reflect.TypeFor[fxlifecycle.Initializer](),
+		hasPreDestroy:    reflect.TypeFor[fxlifecycle.PreDestroyer](),
+		hasDestroy:       reflect.TypeFor[fxlifecycle.Destroyer](),
+	} {
+		if t.Implements(hook) {
+			set |= bit
+		}
+	}
+	s.hookSets.Store(t, set)
+	return set
+}
+
+// An object is what a constructor made, where it has hooks.
+type object struct {
+	key
+	where string
+	value any
+	hooks hookSet
+	ready bool // its construction hooks have all succeeded
+}
+
+type hook struct {
+	name string
+	run  func(context.Context) error
+}
+
+// first are the hooks that run before the object is handed out, in order.
+func (o *object) first() []hook {
+	var hooks []hook
+	if h, ok := o.value.(fxlifecycle.PostConstructor); ok {
+		hooks = append(hooks, hook{"PostConstruct", h.PostConstruct})
+	}
+	if h, ok := o.value.(fxlifecycle.PreInjector); ok {
+		hooks = append(hooks, hook{"PreInject", h.PreInject})
+	}
+	if h, ok := o.value.(fxlifecycle.PostInjector); ok {
+		hooks = append(hooks, hook{"PostInject", h.PostInject})
+	}
+	if h, ok := o.value.(fxlifecycle.Initializer); ok {
+		hooks = append(hooks, hook{"Init", h.Init})
+	}
+	return hooks
+}
+
+// preDestroy is nil for an object that was never ready: it has taken no work.
+func (o *object) preDestroy() func(context.Context) error {
+	if h, ok := o.value.(fxlifecycle.PreDestroyer); ok && o.ready {
+		return h.PreDestroy
+	}
+	return nil
+}
+
+func (o *object) destroy() func(context.Context) error {
+	if h, ok := o.value.(fxlifecycle.Destroyer); ok {
+		return h.Destroy
+	}
+	return nil
+}

@@ -5,12 +5,16 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/fxkit/fxkit/fxconfig"
 )
 
 // Infinite, as a timeout, lets a drain wait as long as its context does. In YAML it is written "infinite".
 const Infinite time.Duration = math.MaxInt64
 
 // Config is how a [Runner] bounds its tasks. The zero Config has no limits and cancels at once when it drains.
+//
+// In YAML its keys are timeout, concurrency, queue and grace.
 type Config struct {
 	// Timeout is how long a drain waits in total before it cancels what still runs. 0 cancels at once, Infinite
 	// waits as long as the drain's context allows.
@@ -31,14 +35,47 @@ func DefaultConfig() Config {
 // Validate reports every field that is negative.
 func (c Config) Validate() error {
 	var errs []error
-	check := func(field string, negative bool, value any) {
+	check := func(key string, negative bool, value any) {
 		if negative {
-			errs = append(errs, fmt.Errorf("%s is %v: it cannot be negative", field, value))
+			errs = append(errs, fxconfig.At(key, fmt.Errorf("%v must not be negative", value)))
 		}
 	}
-	check("Timeout", c.Timeout < 0, c.Timeout)
-	check("Concurrency", c.Concurrency < 0, c.Concurrency)
-	check("Queue", c.Queue < 0, c.Queue)
-	check("Grace", c.Grace < 0, c.Grace)
+	check("timeout", c.Timeout < 0, c.Timeout)
+	check("concurrency", c.Concurrency < 0, c.Concurrency)
+	check("queue", c.Queue < 0, c.Queue)
+	check("grace", c.Grace < 0, c.Grace)
 	return errors.Join(errs...)
+}
+
+// UnmarshalYAML reads a Config from its section; keys that are absent leave their fields as they are.
+func (c *Config) UnmarshalYAML(unmarshal func(any) error) error {
+	in := configYAML{timeout(c.Timeout), c.Concurrency, c.Queue, c.Grace}
+	if err := unmarshal(&in); err != nil {
+		return err
+	}
+	*c = Config{time.Duration(in.Timeout), in.Concurrency, in.Queue, in.Grace}
+	return nil
+}
+
+type configYAML struct {
+	Timeout     timeout       `yaml:"timeout"`
+	Concurrency int           `yaml:"concurrency"`
+	Queue       int           `yaml:"queue"`
+	Grace       time.Duration `yaml:"grace"`
+}
+
+// timeout is a duration that may be infinite.
+type timeout time.Duration
+
+func (t *timeout) UnmarshalText(text []byte) error {
+	if string(text) == "infinite" {
+		*t = timeout(Infinite)
+		return nil
+	}
+	d, err := time.ParseDuration(string(text))
+	if err != nil {
+		return fmt.Errorf(`%q is not a duration: write one such as 5s or 1m30s, or "infinite"`, text)
+	}
+	*t = timeout(d)
+	return nil
 }

@@ -60,7 +60,7 @@ func drainWithin(ctx context.Context, who drainee, timeout, grace time.Duration)
 	if !waitUntil(ctx, d.idle, d.late, waitingEnds(ctx, d.began, timeout, grace)) {
 		d.runOut(who)
 		end := graceEnds(ctx, d.cutAt, grace)
-		_ = waitUntil(ctx, d.idle, nil, end) && waitUntil(ctx, d.told, nil, end)
+		_ = waitUntil(ctx, d.told, nil, end) && waitUntil(ctx, d.idle, nil, end)
 	}
 	left := who.left()
 	who.release()

@@ -1,0 +1,93 @@
+package fxbackground
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/fxkit/fxkit/fxconfig"
+	"github.com/fxkit/fxkit/fxlifecycle"
+	"go.uber.org/fx"
+	"go.uber.org/zap"
+)
+
+// ConfigPath is the section of the configuration that Module reads.
+const ConfigPath = "backgroundTask"
+
+// Module provides a *[Runner] from section backgroundTask, or from [DefaultConfig] in an application without an
+// *fxconfig.Config. It logs to the application's *zap.Logger, if there is one.
+//
+// The Runner drains when the application stops. With fxlifecycle.Coordinate that is before any client or connection is
+// closed, wherever Module is listed. Without it, the drain is an ordinary OnStop hook: it comes after the OnStop
+// hooks of what was built after the Runner and before those of what was built earlier. So take the Runner as a
+// dependency, after what the tasks use, and list no client behind it.
+//
+// Supervised loops begin when fxlifecycle's Coordinator is ready; without one, when the Runner's own OnStart hook runs.
+var Module fx.Option = fx.Module("fxbackground", fx.Provide(newManaged))
+
+type params struct {
+	fx.In
+
+	Lifecycle   fx.Lifecycle
+	Shutdowner  fx.Shutdowner
+	Config      *fxconfig.Config         `optional:"true"`
+	Logger      *zap.Logger              `optional:"true"`
+	Coordinator *fxlifecycle.Coordinator `optional:"true"`
+}
+
+func newManaged(p params) (*Runner, error) {
+	cfg := DefaultConfig()
+	if p.Config != nil {
+		if err := p.Config.Decode(&cfg, ConfigPath); err != nil {
+			return nil, fmt.Errorf("fxbackground: %w", err)
+		}
+	}
+	r, err := New(cfg, WithLogger(p.Logger))
+	if err != nil {
+		return nil, err
+	}
+	r.supervisor.ready = false
+	r.supervisor.shutdown = func() error { return p.Shutdowner.Shutdown(fx.ExitCode(1)) }
+	return fxlifecycle.Manage(p.Lifecycle, r,
+		fxlifecycle.WithHooks(r.hooks(p.Coordinator)),
+		fxlifecycle.WithStopTimeout(cfg.stopTimeout()))
+}
+
+func (r *Runner) hooks(c *fxlifecycle.Coordinator) fxlifecycle.Hooks {
+	drained := false
+	return fxlifecycle.Hooks{
+		Init: func(context.Context) error {
+			if c == nil {
+				r.supervisor.start()
+				return nil
+			}
+			go func() {
+				select {
+				case <-c.Ready():
+					r.supervisor.start()
+				case <-r.supervisor.group.ctx.Done():
+				}
+			}()
+			return nil
+		},
+		PreDestroy: func(ctx context.Context) error {
+			drained = true
+			return r.Drain(ctx)
+		},
+		Destroy: func(ctx context.Context) error {
+			if drained {
+				return nil
+			}
+			// Start has failed. What its hooks submitted may use what they never opened.
+			return drainWithin(ctx, r, 0, r.cfg.Grace)
+		},
+	}
+}
+
+// stopTimeout is what a drain may take of an application's stop.
+func (c Config) stopTimeout() time.Duration {
+	if c.Timeout > Infinite-c.Grace {
+		return Infinite
+	}
+	return max(c.Timeout+c.Grace, time.Millisecond)
+}

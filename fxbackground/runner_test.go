@@ -1,0 +1,442 @@
+package fxbackground_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/fxkit/fxkit/fxbackground"
+)
+
+type key string
+
+// limits are the ways in which a Runner keeps its tasks: spread over shards, and behind one lock.
+var limits = map[string]fxbackground.Config{
+	"without limits": {Timeout: time.Minute, Grace: time.Second},
+	"with limits":    {Timeout: time.Minute, Grace: time.Second, Concurrency: 3, Queue: 1000},
+}
+
+func TestB1_Run_returns_at_once_and_the_task_outlives_the_call(t *testing.T) {
+	t.Parallel()
+	for name, cfg := range limits {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r, _ := newRunner(t, cfg)
+			ctx, cancel := context.WithTimeoutCause(context.WithValue(t.Context(), key("trace"), "17"), time.Hour, errBoom)
+			asked, ended := make(chan struct{}), make(chan error)
+			require.NoError(t, r.Run(ctx, "audit", func(ctx context.Context) error {
+				<-asked
+				_, deadline := ctx.Deadline()
+				ended <- errors.Join(
+					expect(ctx.Value(key("trace")) == "17", "the values of the request"),
+					expect(!deadline, "no deadline"),
+					expect(ctx.Err() == nil && context.Cause(ctx) == nil, "no cancellation, nor its cause"),
+				)
+				return nil
+			}))
+			cancel() // the request ends while its task runs
+			close(asked)
+			require.NoError(t, <-ended)
+			drained(t, r)
+		})
+	}
+}
+
+func expect(ok bool, what string) error {
+	if ok {
+		return nil
+	}
+	return errors.New("not so: " + what)
+}
+
+// B1: a request that has ended already may leave a task behind too.
+func TestB1_a_cancelled_request_may_still_submit(t *testing.T) {
+	t.Parallel()
+	r, _ := newRunner(t, fxbackground.DefaultConfig())
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var seen error
+	require.NoError(t, r.Run(ctx, "audit", func(ctx context.Context) error {
+		seen = ctx.Err()
+		return nil
+	}))
+	drained(t, r)
+	assert.NoError(t, seen)
+}
+
+// B1: contexts derived from a task's are cancelled by the drain, with its cause, and cost no goroutine each.
+func TestB1_derived_contexts_are_cancelled_by_the_drain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := newRunner(t, fxbackground.Config{Timeout: time.Second, Grace: time.Second})
+		request, cancel := context.WithCancelCause(t.Context())
+		cancel(errBoom)
+		var direct, derived, caused error
+		var grown int
+		require.NoError(t, r.Run(request, "task", func(ctx context.Context) error {
+			before := runtime.NumGoroutine()
+			child, cancel := context.WithCancel(ctx)
+			defer cancel()
+			other, cancel := context.WithTimeout(ctx, time.Hour)
+			defer cancel()
+			grown = runtime.NumGoroutine() - before
+			<-child.Done()
+			<-other.Done()
+			direct, derived, caused = context.Cause(ctx), other.Err(), context.Cause(other)
+			return nil
+		}))
+		drained(t, r)
+		assert.EqualError(t, direct, "fxbackground: the drain ran out of time")
+		assert.ErrorIs(t, derived, context.Canceled)
+		assert.Equal(t, direct, caused)
+		assert.LessOrEqual(t, grown, 0)
+	})
+}
+
+func TestB2_an_error_is_logged_and_counted_and_goes_no_further(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r, logs := newRunner(t, fxbackground.DefaultConfig())
+		g := r.Group("orders")
+		line := nextLine()
+		err := g.Run(t.Context(), "audit", func(context.Context) error { time.Sleep(3 * time.Second); return errBoom })
+		require.NoError(t, err)
+		run(t, r, "fine", noop)
+		drained(t, r)
+
+		require.Equal(t, 1, logs.Len())
+		entry := logs.All()[0]
+		assert.Equal(t, zapcore.ErrorLevel, entry.Level)
+		assert.Equal(t, "fxbackground: task failed", entry.Message)
+		assert.Equal(t, map[string]any{
+			"task": "audit", "group": "orders", "submittedBy": line, "duration": 3 * time.Second, "error": "boom",
+		}, entry.ContextMap())
+		assert.Equal(t, fxbackground.Stats{Submitted: 2, Succeeded: 1, Failed: 1}, r.Stats())
+		assert.Equal(t, fxbackground.Stats{Submitted: 1, Failed: 1}, g.Stats())
+	})
+}
+
+func TestB2_a_panic_is_an_error_with_its_stack(t *testing.T) {
+	t.Parallel()
+	for name, cfg := range limits {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r, logs := newRunner(t, cfg)
+			var got error
+			run(t, r, "bad", explode, fxbackground.OnDone(func(_ fxbackground.TaskInfo, err error) { got = err }))
+			run(t, r, "worse", func(context.Context) error { panic(nil) }) //nolint:govet // on purpose
+			drained(t, r)
+
+			var panicked *fxbackground.PanicError
+			require.ErrorAs(t, got, &panicked)
+			assert.Equal(t, errBoom, panicked.Value)
+			assert.ErrorIs(t, got, errBoom)
+			assert.Contains(t, string(panicked.Stack), "explode")
+			assert.Equal(t, fxbackground.Stats{Submitted: 2, Panicked: 2}, r.Stats())
+			logged := logs.FilterField(zap.String("task", "bad")).All()
+			require.Len(t, logged, 1)
+			assert.Contains(t, logged[0].ContextMap()["error"], "explode")
+		})
+	}
+}
+
+func explode(context.Context) error { panic(errBoom) }
+
+func TestB2_Goexit_is_a_failure_and_hands_its_place_on(t *testing.T) {
+	t.Parallel()
+	r, logs := newRunner(t, fxbackground.Config{Timeout: time.Minute, Concurrency: 1})
+	hold := make(chan struct{})
+	run(t, r, "first", func(context.Context) error { <-hold; runtime.Goexit(); return nil })
+	run(t, r, "second", noop, fxbackground.OnDone(func(fxbackground.TaskInfo, error) { runtime.Goexit() }))
+	run(t, r, "third", noop, fxbackground.OnDone(func(fxbackground.TaskInfo, error) { panic("in OnDone") }))
+	run(t, r, "fourth", noop)
+	close(hold)
+	drained(t, r)
+	assert.Equal(t, fxbackground.Stats{Submitted: 4, Succeeded: 3, Failed: 1}, r.Stats())
+	require.Len(t, logs.All(), 2)
+	assert.Contains(t, logs.All()[0].ContextMap()["error"], "runtime.Goexit")
+	assert.Equal(t, "fxbackground: OnDone panicked", logs.All()[1].Message)
+}
+
+// B2: what a task says of its failure is said before the drain goes on to close the log.
+func TestB2_a_drain_waits_for_the_log_and_for_OnDone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := newRunner(t, fxbackground.Config{Timeout: time.Minute})
+		var done atomic.Bool
+		run(t, r, "task", noop, fxbackground.OnDone(func(fxbackground.TaskInfo, error) {
+			time.Sleep(time.Second)
+			done.Store(true)
+		}))
+		drained(t, r)
+		assert.True(t, done.Load())
+	})
+}
+
+func TestOnDone_hears_once_of_each_task_with_what_it_is(t *testing.T) {
+	t.Parallel()
+	r, _ := newRunner(t, fxbackground.DefaultConfig())
+	began := time.Now()
+	type call struct {
+		info fxbackground.TaskInfo
+		err  error
+	}
+	calls := make(chan call, 4)
+	report := fxbackground.OnDone(func(info fxbackground.TaskInfo, err error) { calls <- call{info, err} })
+	line := nextLine()
+	err := r.Group("orders").Run(t.Context(), "audit", func(context.Context) error { return errBoom }, report, report)
+	require.NoError(t, err)
+	drained(t, r)
+	require.Len(t, calls, 2, "one for each OnDone")
+	got := <-calls
+	assert.ErrorIs(t, got.err, errBoom)
+	assert.Equal(t, "audit", got.info.Name)
+	assert.Equal(t, "orders", got.info.Group)
+	assert.Equal(t, line, got.info.Caller)
+	assert.WithinRange(t, got.info.Started, began.Add(-time.Millisecond), time.Now())
+}
+
+func TestRun_refuses_what_it_cannot_run(t *testing.T) {
+	t.Parallel()
+	r, _ := newRunner(t, fxbackground.DefaultConfig())
+	for _, tt := range []struct {
+		name string
+		err  error
+		want string
+	}{
+		{"no task", r.Run(t.Context(), "x", nil), `fxbackground: run "x": the task and its context must not be nil`},
+		{"no context", r.Run(nil, "x", noop), `fxbackground: run "x": the task and its context must not be nil`}, //nolint:staticcheck // on purpose
+		{"no policy", r.Run(t.Context(), "x", noop, fxbackground.WithRetry(nil, 3)), `fxbackground: run "x": WithRetry: the policy is nil`},
+		{
+			"two things", r.Run(t.Context(), "x", noop, fxbackground.WithTimeout(-time.Second), fxbackground.OnDone(nil)),
+			"fxbackground: run \"x\": WithTimeout: -1s is not a positive duration\nOnDone: the function is nil",
+		},
+	} {
+		assert.EqualError(t, tt.err, tt.want, tt.name)
+	}
+	assert.Zero(t, r.Stats())
+	drained(t, r)
+}
+
+func TestRunning_lists_tasks_in_the_order_of_their_start(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := newRunner(t, fxbackground.Config{Timeout: time.Minute, Concurrency: 2})
+		g := r.Group("g")
+		run(t, r, "first", sleep(3*time.Second))
+		time.Sleep(time.Second)
+		run(t, g, "second", sleep(5*time.Second))
+		run(t, g, "waits", noop)
+		at := time.Now()
+
+		infos := r.Running()
+		require.Len(t, infos, 2)
+		assert.Equal(t, []string{"first", "second"}, []string{infos[0].Name, infos[1].Name})
+		assert.Equal(t, at, infos[1].Started)
+		assert.Equal(t, at.Add(-time.Second), infos[0].Started)
+		assert.Equal(t, infos[1:], g.Running())
+		assert.Equal(t, fxbackground.Stats{Submitted: 3, Running: 2, Queued: 1}, r.Stats())
+		drained(t, r)
+		assert.Empty(t, r.Running())
+		assert.Empty(t, g.Running())
+	})
+}
+
+func TestB6_concurrency_bounds_the_Runner_and_its_Groups_together(t *testing.T) {
+	t.Parallel()
+	r, _ := newRunner(t, fxbackground.Config{Timeout: time.Minute, Concurrency: 4})
+	groups := []*fxbackground.Group{r.Group("a"), r.Group("b", fxbackground.WithConcurrency(2)), r.Group("c", fxbackground.WithConcurrency(1))}
+	var all, most atomic.Int64
+	perGroup, mostPerGroup := make([]atomic.Int64, 3), make([]atomic.Int64, 3)
+	task := func(i int) fxbackground.Task {
+		return func(context.Context) error {
+			raise(&most, all.Add(1))
+			raise(&mostPerGroup[i], perGroup[i].Add(1))
+			runtime.Gosched()
+			perGroup[i].Add(-1)
+			all.Add(-1)
+			return nil
+		}
+	}
+	var wg sync.WaitGroup
+	for i, g := range groups {
+		wg.Go(func() {
+			for range 2000 {
+				assert.NoError(t, g.Run(t.Context(), "task", task(i)))
+			}
+		})
+	}
+	wg.Wait()
+	drained(t, r)
+	assert.LessOrEqual(t, most.Load(), int64(4))
+	assert.LessOrEqual(t, mostPerGroup[1].Load(), int64(2))
+	assert.LessOrEqual(t, mostPerGroup[2].Load(), int64(1))
+	assert.Equal(t, fxbackground.Stats{Submitted: 6000, Succeeded: 6000}, r.Stats())
+}
+
+func raise(most *atomic.Int64, to int64) {
+	for {
+		now := most.Load()
+		if now >= to || most.CompareAndSwap(now, to) {
+			return
+		}
+	}
+}
+
+func TestB6_a_full_queue_refuses_at_once_and_runs_nothing(t *testing.T) {
+	t.Parallel()
+	hold := make(chan struct{})
+	wait := func(context.Context) error { <-hold; return nil }
+	ran := false
+	for _, tt := range []struct {
+		name string
+		r    func(*fxbackground.Runner) (first, second runs)
+		cfg  fxbackground.Config
+		want string
+	}{
+		{"of the Runner", func(r *fxbackground.Runner) (a, b runs) { return r, r }, fxbackground.Config{Concurrency: 1, Queue: 2}, `fxbackground: run "late": queue is full (2 waiting tasks)`},
+		{"of the Runner, for a Group", func(r *fxbackground.Runner) (a, b runs) { return r, r.Group("g") }, fxbackground.Config{Concurrency: 1, Queue: 2}, `fxbackground: run "late": queue is full (2 waiting tasks)`},
+		{"of a Group", func(r *fxbackground.Runner) (a, b runs) {
+			g := r.Group("g", fxbackground.WithConcurrency(1), fxbackground.WithQueue(2))
+			return g, g
+		}, fxbackground.Config{}, `fxbackground: run "late": queue is full (2 waiting tasks in group "g")`},
+		{"of the Runner, full of a Group's", func(r *fxbackground.Runner) (a, b runs) {
+			g := r.Group("g", fxbackground.WithConcurrency(1))
+			return g, g
+		}, fxbackground.Config{Queue: 2}, `fxbackground: run "late": queue is full (2 waiting tasks)`},
+	} {
+		tt.cfg.Timeout = time.Minute
+		r, _ := newRunner(t, tt.cfg)
+		first, second := tt.r(r)
+		for range 3 {
+			run(t, first, "wait", wait)
+		}
+		err := second.Run(t.Context(), "late", func(context.Context) error { ran = true; return nil })
+		assert.ErrorIs(t, err, fxbackground.ErrQueueFull, tt.name)
+		assert.EqualError(t, err, tt.want, tt.name)
+		assert.Equal(t, fxbackground.Stats{Submitted: 3, Running: 1, Queued: 2, Rejected: 1}, r.Stats(), tt.name)
+		defer drained(t, r)
+	}
+	close(hold)
+	assert.False(t, ran)
+}
+
+func TestB6_waiting_tasks_start_in_order_of_submission(t *testing.T) {
+	t.Parallel()
+	r, _ := newRunner(t, fxbackground.Config{Timeout: time.Minute, Concurrency: 1})
+	hold := make(chan struct{})
+	run(t, r, "hold", func(context.Context) error { <-hold; return nil })
+	groups := []runs{r, r.Group("a"), r.Group("b"), r.Group("c", fxbackground.WithConcurrency(1))}
+	var order, want []string
+	for i := range 400 {
+		name := fmt.Sprint(i)
+		want = append(want, name)
+		run(t, groups[i*7%4], name, func(context.Context) error { order = append(order, name); return nil })
+	}
+	close(hold)
+	drained(t, r)
+	assert.Equal(t, want, order)
+}
+
+// B6: a task that only its own Group holds back does not hold back others.
+func TestB6_a_full_Group_lets_others_pass(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := newRunner(t, fxbackground.Config{Timeout: time.Minute, Concurrency: 2})
+		narrow := r.Group("narrow", fxbackground.WithConcurrency(1))
+		var mu sync.Mutex
+		var order []string
+		task := func(name string) fxbackground.Task {
+			return func(context.Context) error {
+				mu.Lock()
+				order = append(order, name)
+				mu.Unlock()
+				time.Sleep(time.Second)
+				return nil
+			}
+		}
+		for _, name := range []string{"n1", "n2", "n3"} {
+			run(t, narrow, name, task(name))
+			synctest.Wait()
+		}
+		for _, name := range []string{"r1", "r2", "r3"} {
+			run(t, r, name, task(name))
+			synctest.Wait()
+		}
+		assert.Equal(t, []string{"n1", "r1"}, order)
+		drained(t, r)
+		// Each second one of both: the earliest submitted goes first.
+		assert.ElementsMatch(t, []string{"n2", "r2"}, order[2:4])
+		assert.ElementsMatch(t, []string{"n3", "r3"}, order[4:6])
+	})
+}
+
+// B6: a Group's limit holds in a Runner that has none.
+func TestB6_a_limited_Group_in_an_unlimited_Runner(t *testing.T) {
+	t.Parallel()
+	r, _ := newRunner(t, fxbackground.Config{Timeout: time.Minute})
+	g := r.Group("g", fxbackground.WithConcurrency(1))
+	hold := make(chan struct{})
+	var order []int
+	run(t, g, "hold", func(context.Context) error { <-hold; return nil })
+	for i := range 100 {
+		run(t, g, "task", func(context.Context) error { order = append(order, i); return nil })
+	}
+	assert.Equal(t, fxbackground.Stats{Submitted: 101, Running: 1, Queued: 100}, g.Stats())
+	close(hold)
+	drained(t, g)
+	assert.IsIncreasing(t, order)
+	assert.Len(t, order, 100)
+	drained(t, r)
+}
+
+func TestNew_says_what_is_wrong_with_its_configuration(t *testing.T) {
+	t.Parallel()
+	_, err := fxbackground.New(fxbackground.Config{Timeout: -time.Second, Concurrency: -1, Queue: -2, Grace: -time.Minute})
+	require.Error(t, err)
+	for _, part := range []string{"fxbackground: new runner", "timeout", "-1s", "concurrency", "-1", "queue", "-2", "grace", "-1m0s", "must not be negative"} {
+		assert.ErrorContains(t, err, part)
+	}
+}
+
+// A task that submits its successor with its own context does not keep its predecessors alive.
+func TestTasks_that_succeed_each_other_leave_nothing_behind(t *testing.T) {
+	t.Parallel()
+	r, _ := newRunner(t, fxbackground.Config{Timeout: fxbackground.Infinite})
+	freed := make(chan struct{}, 1)
+	var next func(int) fxbackground.Task
+	next = func(n int) fxbackground.Task {
+		held := new([1 << 10]byte)
+		if n == 0 {
+			runtime.AddCleanup(held, func(c chan struct{}) { c <- struct{}{} }, freed)
+		}
+		return func(ctx context.Context) error {
+			held[0]++
+			if n == 100 {
+				runtime.GC()
+				select {
+				case <-freed:
+					return nil
+				case <-time.After(10 * time.Second):
+					return errors.New("the first of 100 tasks is still in memory")
+				}
+			}
+			return r.Run(ctx, "next", next(n+1), fxbackground.WithTimeout(time.Minute))
+		}
+	}
+	ctx := context.WithValue(t.Context(), key("trace"), "17")
+	require.NoError(t, r.Run(ctx, "first", next(0)))
+	drained(t, r)
+	assert.Equal(t, fxbackground.Stats{Submitted: 101, Succeeded: 101}, r.Stats())
+}

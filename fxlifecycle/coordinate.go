@@ -67,6 +67,7 @@ func (c *Coordinator) decorate(raw fx.Lifecycle) (fx.Lifecycle, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.taken {
+		c.stranger = true
 		return nil, errReused
 	}
 	c.taken = true
@@ -95,13 +96,16 @@ func (c *Coordinator) equip(in equipment) {
 // closeAfterFailure destroys what a failed fx.New had built. Fx itself does nothing then, and so does app.Stop.
 type closeAfterFailure struct{ c *Coordinator }
 
-func (h closeAfterFailure) HandleError(err error) {
+func (h closeAfterFailure) HandleError(error) {
 	c := h.c
 	c.mu.Lock()
-	ours := c.taken && c.phase == Constructing
+	// The failure may be another application's, to which this option value was given as well. The error does not tell: Fx wraps
+	// it in one that errors.Is cannot see through.
+	ours := c.taken && c.phase == Constructing && !c.stranger
+	c.stranger = false
 	c.mu.Unlock()
-	if !ours || errors.Is(err, errReused) {
-		return // the failure is another application's, to which this option value was given as well
+	if !ours {
+		return
 	}
 	if err := c.Close(context.Background()); err != nil {
 		c.log().Error("fxlifecycle: cleaning up after a failed fx.New", zap.Error(err))

@@ -23,6 +23,7 @@ type Coordinator struct {
 
 	mu         sync.Mutex
 	taken      bool // the option value belongs to an application
+	stranger   bool // a second application asked for it
 	shutdowner fx.Shutdowner
 	phase      Phase
 	entries    []*entry // in Fx's order, which is that of the dependencies

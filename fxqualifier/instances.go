@@ -105,7 +105,7 @@ func bind(constructor any, position int, value reflect.Value) any {
 		out = append(out, t.Out(i))
 	}
 	return reflect.MakeFunc(reflect.FuncOf(in, out, t.IsVariadic()), func(args []reflect.Value) []reflect.Value {
-		args = slices.Insert(slices.Clone(args), position, value)
+		args = slices.Insert(args, position, value)
 		if t.IsVariadic() {
 			return fn.CallSlice(args)
 		}

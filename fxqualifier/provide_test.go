@@ -369,3 +369,50 @@ func TestQ8_options_serve_several_applications_at_once(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// Q5: Fx's own ways to replace a value reach the Set too.
+func TestQ5_a_decorated_or_replaced_value_is_the_member(t *testing.T) {
+	t.Parallel()
+	tag := fxqualifier.Tag(Kind.Of("foo"))
+	for _, tt := range []struct {
+		name   string
+		change fx.Option
+	}{
+		{"decorated", fx.Decorate(fx.Annotate(func(h Hello) Hello { return named("changed") }, fx.ParamTags(tag), fx.ResultTags(tag)))},
+		{"replaced", fx.Replace(fx.Annotate(named("changed"), fx.As(new(Hello)), fx.ResultTags(tag)))},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			set := collected[Hello](t, fx.Module("m", fxqualifier.Provide[Hello](newFoo, Kind.Of("foo"))), tt.change)
+			assert.Equal(t, []string{"changed"}, hellos(t, set))
+		})
+	}
+}
+
+func TestOptions_pass_ValidateApp_and_keep_no_slice_of_the_caller(t *testing.T) {
+	t.Parallel()
+	qs := []fxqualifier.Qualifier{Kind.Of("a")}
+	dynamic := []fxqualifier.Qualifier{Kind.Of("b")}
+	values := []int{1, 2}
+	options := fx.Options(
+		fxqualifier.Provide[Hello](newFoo, qs...),
+		fxqualifier.Dynamic(newBar, func(context.Context) (Hello, error) { return nil, nil }, dynamic...),
+		fxqualifier.Instances[Hello](Shard, newShard, values...),
+	)
+	qs[0], dynamic[0], values[0] = Kind.Of("x"), Kind.Of("x"), 9
+	require.NoError(t, fx.ValidateApp(options, fxqualifier.Collect[Hello](), fx.Invoke(func(*fxqualifier.Set[Hello]) {})))
+	set := collected[Hello](t, options)
+	assert.Equal(t, "[[kind=a] [kind=b] [shard=1] [shard=2]]", fmt.Sprint(set.Members()))
+	h, err := set.Get(t.Context(), Shard.Of(1))
+	require.NoError(t, err)
+	assert.Equal(t, "shard 1", h.Hello())
+}
+
+// G7: a graph's message walks from whoever wants the Set to the user's constructor, by names and places of the user's.
+func TestQ5_the_path_to_a_failure_names_the_constructor_at_every_step(t *testing.T) {
+	t.Parallel()
+	err := build(fxqualifier.Provide[Hello](newFailing, Kind.Of("x")), fxqualifier.Collect[Hello](), fx.Invoke(func(*fxqualifier.Set[Hello]) {}))
+	require.Error(t, err)
+	assert.Regexp(t, `could not build value group .*: could not build arguments for function "app"\.newFailing \(provide_test.go:N\): `+
+		`failed to build app\.Hello\[name="kind=x"\]: received non-nil error from function "app"\.newFailing \(provide_test.go:N\): no luck: unexpected EOF$`, short(err))
+}

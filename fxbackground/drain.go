@@ -285,13 +285,13 @@ func (s *shard) abandon(infos []TaskInfo, of *Group) []TaskInfo {
 			continue
 		}
 		infos = append(infos, t.info())
-		if !t.abandoned {
-			t.abandoned = true
+		if !t.abandoned && !t.loop {
 			s.counts.Abandoned++
 			if g := t.group; g.shard != nil {
 				g.counts.Abandoned++
 			}
 		}
+		t.abandoned = true
 	}
 	return infos
 }

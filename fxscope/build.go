@@ -172,8 +172,11 @@ func (sc *Scope) settle(u *unit, me build, b *construction, err error) error {
 }
 
 // arguments collects what the constructor takes, and builds what is not there yet.
-func (sc *Scope) arguments(ctx context.Context, u *unit, me build, args []reflect.Value) ([]reflect.Value, error) {
-	args = append(args, u.args...)
+func (sc *Scope) arguments(ctx context.Context, u *unit, me build) ([]reflect.Value, error) {
+	if len(u.varying) == 0 {
+		return u.args, nil
+	}
+	args := slices.Clone(u.args)
 	for i := range u.varying {
 		v := &u.varying[i]
 		if v.fresh {

@@ -47,49 +47,44 @@ func (p *plan) check(u *unit, i int) error {
 	if u.sources[i].kind != fromNobody {
 		return nil
 	}
-	wants := fmt.Sprintf("fxscope: %s wants %v (%s)%s", u.place(), w, w.what, p.pathTo(u))
+	wanted := fmt.Sprintf("fxscope: %v, wanted by %s as %s%s", w, u.place(), w.what, p.pathTo(u, w))
 	if slot, scoped := p.scoped(w); scoped && proof != nil {
-		from := p.slots[slot].where
-		return fmt.Errorf("%s, which is ambiguous: Fx provides it as a singleton%s, and %s for each scope: say which with the tag scope:%q or scope:%q in an fx.In",
-			wants, p.graph.from(w), from, singletonSide, requestSide)
+		return fmt.Errorf("%s, is ambiguous: it is a singleton%s and has one for each scope from %s: say which in an fx.In, with the tag scope:%q or scope:%q",
+			wanted, p.graph.from(w), p.slots[slot].where, singletonSide, requestSide)
 	}
-	if broken := p.graph.broken(w); broken != "" && w.side != requestSide {
-		return fmt.Errorf("%s, which Fx cannot provide: %s", wants, broken)
+	if w.side != requestSide {
+		if broken := p.graph.broken(w); broken != "" {
+			return fmt.Errorf("%s: Fx cannot provide it: %s", wanted, broken)
+		}
 	}
 	if w.optional {
 		return nil
 	}
-	nobody := "neither Fx nor a scoped constructor provides"
+	nobody := "neither by Fx nor by a scoped constructor"
 	switch w.side {
 	case singletonSide:
-		nobody = "Fx does not provide"
+		nobody = "as a singleton, by Fx"
 	case requestSide:
-		nobody = "no scoped constructor provides"
+		nobody = "by a scoped constructor"
 	}
-	return fmt.Errorf("%s, which %s: %w%s", wants, nobody, ErrNotProvided, p.hint(w.key))
+	return fmt.Errorf("%s: %w, %s%s", wanted, ErrNotProvided, nobody, p.hint(w.key))
 }
 
-// pathTo is how one gets to what u makes from an object that nobody else wants: the shortest way, and empty if u is one.
-func (p *plan) pathTo(u *unit) string {
-	path := []key{u.results[0].key}
-	seen := map[*unit]bool{u: true}
-	for at := u; ; {
-		by := p.wantedBy(at, seen)
-		if by == nil {
-			break
-		}
-		seen[by] = true
-		path = append(path, by.results[0].key)
-		at = by
+// pathTo is how one gets to what u wants from an object that nobody else wants: empty if that is what u makes.
+func (p *plan) pathTo(u *unit, w *want) string {
+	path := []key{w.key}
+	seen := make(map[*unit]bool)
+	for at := u; at != nil; at = p.wantedBy(at, seen) {
+		seen[at] = true
+		path = append(path, at.results[0].key)
 	}
-	if len(path) == 1 {
+	if len(path) == 2 {
 		return ""
 	}
 	slices.Reverse(path)
 	var b strings.Builder
-	b.WriteString(" for ")
 	writePath(&b, path)
-	return b.String()
+	return " (" + b.String() + ")"
 }
 
 func (p *plan) wantedBy(u *unit, seen map[*unit]bool) *unit {
@@ -181,5 +176,19 @@ func (p *plan) hint(k key) string {
 	if len(near) > 0 {
 		return ": there is " + strings.Join(near, ", and ")
 	}
-	return spelling.Hint(k.String(), append(names, p.graph.names()...))
+	return nearest(k.String(), append(names, p.graph.names()...))
+}
+
+// nearest compares what is behind the package: that in front is mostly the same, and makes everything look alike.
+func nearest(name string, known []string) string {
+	base := func(s string) string { return strings.TrimPrefix(s[strings.LastIndexByte(s, '.')+1:], "*") }
+	bases := make([]string, len(known))
+	for i, k := range known {
+		bases[i] = base(k)
+	}
+	near, ok := spelling.Nearest(base(name), bases)
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf(" (did you mean %s?)", known[slices.Index(bases, near)])
 }

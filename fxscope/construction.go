@@ -15,8 +15,7 @@ type construction struct {
 }
 
 func (b *construction) run(ctx context.Context, sc *Scope, u *unit, me build) error {
-	var room [8]reflect.Value
-	args, err := sc.arguments(ctx, u, me, room[:0])
+	args, err := sc.arguments(ctx, u, me)
 	if err != nil {
 		return err
 	}

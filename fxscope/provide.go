@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 
 	"go.uber.org/fx"
 
@@ -21,16 +22,18 @@ import (
 // the scope provide needs the tag `scope:"singleton"` or `scope:"request"` there. A variadic parameter gets nothing. The
 // last result may be an error.
 func Provide(constructors ...any) fx.Option {
-	opts := make([]fx.Option, 0, len(constructors)+1)
+	var opts []fx.Option
+	var where []string
 	for _, constructor := range constructors {
 		d, err := declare(constructor)
 		if err != nil {
 			opts = append(opts, fx.Error(prefixed("provide", err)))
 			continue
 		}
-		opts = append(opts, d.option(), needsModule(d.where))
+		opts = append(opts, d.option())
+		where = append(where, d.where)
 	}
-	return fx.Options(opts...)
+	return fx.Options(append(opts, needsModule(strings.Join(where, ", ")))...)
 }
 
 // ProvideQualified makes what constructor returns part of every scope as T, under fxqualifier.Name(qs...), and a
@@ -93,7 +96,7 @@ func needsModule(where string) fx.Option {
 	return fx.Invoke(
 		func(p params) error {
 			if p.Installed == nil {
-				return fmt.Errorf("fxscope: %s is declared, but fxscope.Module is missing: pass it to fx.New", where)
+				return fmt.Errorf("fxscope: fxscope.Module is missing: pass it to fx.New, for %s", where)
 			}
 			return nil
 		},

@@ -1,0 +1,32 @@
+// Package exclusive is for what one process at a time may do: leader election ([Exclusive.Lead]) and locks ([Exclusive.Lock]), on etcd.
+//
+//	fx.New(fxetcd.Module, exclusive.Module, …)
+//
+//	// for as long as ctx lives, in one process of all
+//	err := x.Lead(ctx, "prune", func(ctx context.Context, t exclusive.Term) error { … })
+//
+//	// once, when it is our turn
+//	err := x.Lock(ctx, "migrate", func(ctx context.Context, t exclusive.Term) error { … })
+//
+// # What is promised
+//
+// Two fns of one name, in whatever processes, do not run at the same time, if fn returns when its context ends. That context ends, with
+// cause [ErrLost], as soon as it cannot be proven any more that this process holds the name: its lease has not been renewed for nine
+// tenths of its time, counted from when the last renewal was sent; the lease was revoked; the key was deleted. The process may have been
+// paused meanwhile: its context has ended before fn sees it again.
+//
+// No lock service can promise more, since between asking the context and writing there is always a moment. What must not go wrong even
+// then is fenced, and the fence does not depend on time:
+//
+//	etcd.Txn(ctx).If(t.Guard).Then(clientv3.OpPut(…)).Commit()   // succeeds only while the term lasts
+//
+// Outside of etcd, pass t.Revision along, and refuse one that is smaller than the greatest seen.
+//
+// # Where time goes
+//
+// A holder that stops resigns: the next one has its turn at once. One that crashes, or is cut off, is waited for until its lease has ended:
+// Config.TTL, 10 s by default. Shorter is faster at failover, and loses more terms to short pauses; below 5 s is not sensible.
+//
+// Waiting costs one watch on whoever is ahead in the queue, so a thousand that wait do not wake for one that goes. The order is that in
+// which the calls reached etcd.
+package exclusive

@@ -1,0 +1,151 @@
+package exclusive
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/fxkit/fxkit/internal/backoff"
+)
+
+// A lease is a lease in etcd, and the context of those who rely on it: it ends with cause ErrLost once nothing proves any more that
+// the lease lives.
+//
+// The proof is an answer of the server to a keepalive, and it holds from when that was sent, not from when it was answered: the server's
+// own clock for the lease started somewhere in between. clientv3's keepalives do not tell when they were sent, so the lease has a stream of its own.
+type lease struct {
+	context.Context // with the values of the caller, and its end
+	cancel          context.CancelCauseFunc
+
+	x      *Exclusive
+	id     clientv3.LeaseID
+	epoch  time.Time    // until counts from here, by the monotonic clock
+	until  atomic.Int64 // the end of the proof, in nanoseconds
+	expiry *time.Timer
+	keeper sync.WaitGroup
+}
+
+// grant makes a lease and begins to keep it.
+func (x *Exclusive) grant(ctx context.Context) (*lease, error) {
+	l := &lease{x: x, epoch: time.Now()}
+	requestCtx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	granted, err := x.etcd.Grant(requestCtx, int64(x.cfg.TTL/time.Second))
+	if err != nil {
+		return nil, fmt.Errorf("grant a lease: %w", err)
+	}
+	l.id = granted.ID
+	l.Context, l.cancel = context.WithCancelCause(ctx)
+	l.until.Store(int64(proofOf(granted.TTL)))
+	l.expiry = time.AfterFunc(l.left(), l.expire)
+	l.keeper.Go(l.keep)
+	return l, nil
+}
+
+// proofOf is how long a lease of so many seconds can be relied on: a tenth less, since no two clocks run alike, and since fn needs
+// a moment to stop.
+func proofOf(ttl int64) time.Duration {
+	d := time.Duration(ttl) * time.Second
+	return d - d/10
+}
+
+func (l *lease) left() time.Duration { return time.Duration(l.until.Load()) - time.Since(l.epoch) }
+
+// expire ends the lease's context if its time has come. It is asked by a timer, and by whoever asks the context: in a process that was
+// stopped and goes on, fn may come to run before the timer does.
+func (l *lease) expire() {
+	if left := l.left(); left <= 0 {
+		l.lose("its lease was not renewed in time")
+	} else {
+		l.expiry.Reset(left)
+	}
+}
+
+func (l *lease) lose(why string) { l.cancel(fmt.Errorf("%w: %s", ErrLost, why)) }
+
+func (l *lease) Done() <-chan struct{} {
+	if l.left() <= 0 {
+		l.expire()
+	}
+	return l.Context.Done()
+}
+
+func (l *lease) Err() error {
+	if l.left() <= 0 {
+		l.expire()
+	}
+	return l.Context.Err()
+}
+
+// keep renews the lease until its context ends.
+func (l *lease) keep() {
+	soon := backoff.Policy{Base: again.Base, Max: l.x.cfg.TTL / 20}
+	for failures := 1; l.Err() == nil; failures++ {
+		if l.keepByStream() {
+			failures = 1
+		}
+		backoff.Wait(l, soon.Delay(failures))
+	}
+}
+
+// keepByStream renews the lease over one stream, until that fails or does not answer in time (the next one may go to another server). It
+// tells whether it renewed at all.
+func (l *lease) keepByStream() (renewed bool) {
+	ctx, cancel := context.WithCancel(l)
+	defer cancel()
+	interval := l.x.cfg.TTL / 3
+	unanswered := time.AfterFunc(interval, cancel)
+	defer unanswered.Stop()
+	stream, err := pb.NewLeaseClient(l.x.etcd.ActiveConnection()).LeaseKeepAlive(ctx)
+	if err != nil {
+		return false
+	}
+	for {
+		sent := time.Since(l.epoch)
+		if stream.Send(&pb.LeaseKeepAliveRequest{ID: int64(l.id)}) != nil {
+			return renewed
+		}
+		answer, err := stream.Recv()
+		if err != nil {
+			return renewed
+		}
+		if answer.TTL <= 0 {
+			l.lose("its lease has expired or was revoked")
+			return renewed
+		}
+		unanswered.Stop()
+		l.until.Store(int64(sent + proofOf(answer.TTL)))
+		l.expiry.Reset(l.left())
+		renewed = true
+		if !backoff.Wait(l, interval) {
+			return renewed
+		}
+		unanswered.Reset(interval)
+	}
+}
+
+// end stops relying on the lease and renewing it.
+func (l *lease) end() {
+	l.cancel(errReleased)
+	l.keeper.Wait()
+	l.expiry.Stop()
+}
+
+// revoke ends the lease in etcd, and with it its key, so that the next in the queue has its turn at once. It has a second for it, however the
+// caller's context stands; where etcd does not answer the lease ends by itself.
+func (l *lease) revoke() {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.Context), revokeTimeout)
+	defer cancel()
+	for failures := 1; ; failures++ {
+		_, err := l.x.etcd.Revoke(ctx, l.id)
+		done := err == nil || isGone(err) || l.x.etcd.Ctx().Err() != nil
+		if done || !backoff.Wait(ctx, again.Delay(failures)) {
+			return
+		}
+	}
+}

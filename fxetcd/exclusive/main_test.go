@@ -1,0 +1,45 @@
+package exclusive_test
+
+import (
+	"context"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+
+	"github.com/fxkit/fxkit/fxetcd/exclusive"
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv(workerVariable) != "" {
+		work() // this process is one of those that TestE10_terms_never_overlap kills and pauses
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// connect is a client that gives up on a dead connection soon.
+func connect(tb testing.TB, endpoints ...string) *clientv3.Client {
+	tb.Helper()
+	client, err := clientv3.New(clientv3.Config{Endpoints: endpoints, DialTimeout: 2 * time.Second, Logger: zap.NewNop()})
+	require.NoError(tb, err)
+	tb.Cleanup(func() { client.Close() })
+	return client
+}
+
+// process is an Exclusive with a client of its own, as another process would have.
+func process(tb testing.TB, ttl time.Duration, endpoints ...string) *exclusive.Exclusive {
+	tb.Helper()
+	x, err := exclusive.New(connect(tb, endpoints...), exclusive.Config{TTL: ttl}, exclusive.WithLogger(zap.NewNop()))
+	require.NoError(tb, err)
+	tb.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		require.NoError(tb, x.Close(ctx))
+	})
+	return x
+}

@@ -82,11 +82,13 @@ func (r *record) begin() {
 	}
 	c := r.entry.c
 	c.mu.Lock()
-	if r.state == recordNew {
-		r.state = recordBegan
-		r.start = time.Now()
-		c.journal = append(c.journal, r)
+	if r.state != recordNew {
+		c.mu.Unlock()
+		return
 	}
+	r.state = recordBegan
+	r.start = time.Now()
+	c.journal = append(c.journal, r)
 	observers := c.observers
 	c.mu.Unlock()
 	if len(observers) > 0 {

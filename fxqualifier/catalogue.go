@@ -121,17 +121,17 @@ func (c *catalogue) having(q *Qualifier) []int32 {
 	return c.all[found : found+1]
 }
 
-// only is the one member that carries q, or -1 if there are none or several.
+// only is the one member that carries q, or negative if there are none or several.
 func (c *catalogue) only(q *Qualifier) int32 {
 	if a := c.attribute(q.attribute); a != nil {
 		if found, ok := a.find(q); ok {
-			return max(found, -1)
+			return found
 		}
 	}
 	return -1
 }
 
-// one is the one member that carries all of qs, or -1 if there are none or several.
+// one is the one member that carries all of qs, or negative if there are none or several.
 func (c *catalogue) one(qs []Qualifier) int32 {
 	one := int32(-1)
 	for i := range c.matching(qs) {

@@ -16,7 +16,6 @@ import (
 // one parameter of type V, which gets the value; what else it takes, Fx provides. No values are legal: the list may come
 // from a configuration that was read before fx.New.
 func Instances[T any, V Scalar](a Attribute[V], constructor any, values ...V) fx.Option {
-	values = slices.Clone(values)
 	err := checkConstructor[T](constructor)
 	position := -1
 	if err == nil {

@@ -121,7 +121,7 @@ func TestQ5_Instances_says_what_is_wrong_with_its_arguments(t *testing.T) {
 	}{
 		{"no function", fxqualifier.Instances[Hello](Shard, 3), at + "the constructor must be a function that returns app.Hello, or app.Hello and an error: got int (not a function)"},
 		{"another result", fxqualifier.Instances[Hello](Shard, newDB), at + "app.newDB (provide_test.go:N) returns *app.DB, which does not implement app.Hello (method Hello is missing)"},
-		{"no parameter for the value", fxqualifier.Instances[Hello](Shard, newOfKind, 1), at + "app.newOfKind (provide_test.go:N) has no parameter of type int, which would get the value: its type is func(string) app.Hello"},
+		{"no parameter for the value", fxqualifier.Instances[Hello](Shard, newOfKind, 1), at + "app.newOfKind (register_test.go:N) has no parameter of type int, which would get the value: its type is func(string) app.Hello"},
 		{"two of them", fxqualifier.Instances[Hello](Shard, newTwoInts, 1), at + "app.newTwoInts (instances_test.go:N) has 2 parameters of type int, and which of them gets the value is open: give the attribute a type of its own"},
 		{"a value twice", fxqualifier.Instances[Hello](Shard, newShard, 1, 2, 1), at + "shard=1 is listed twice"},
 		{"no attribute", fxqualifier.Instances[Hello](fxqualifier.Attribute[int]{}, newShard, 1, 2), `fxqualifier: provide instances of app.Hello by "" at instances_test.go:N: a qualifier has no attribute: make attributes with NewAttribute and a name`},

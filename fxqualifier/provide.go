@@ -19,7 +19,7 @@ import (
 // by name or through the Set. Without qualifiers it provides the plain T.
 func Provide[T any](constructor any, qs ...Qualifier) fx.Option {
 	qs = slices.Clone(qs)
-	if err := errors.Join(checkConstructor[T](constructor), checkQualifiers(qs)); err != nil {
+	if err := checkMember[T](constructor, qs); err != nil {
 		return refuse[T]("provide", fxloc.Caller(0), qs, err)
 	}
 	return fx.Options(
@@ -35,7 +35,7 @@ func Provide[T any](constructor any, qs ...Qualifier) fx.Option {
 // function that errors name, and it is checked like that of Provide.
 func Dynamic[T any](constructor any, get func(context.Context) (T, error), qs ...Qualifier) fx.Option {
 	qs = slices.Clone(qs)
-	err := errors.Join(checkConstructor[T](constructor), checkQualifiers(qs))
+	err := checkMember[T](constructor, qs)
 	if get == nil {
 		err = errors.Join(err, errors.New("get must not be nil"))
 	}
@@ -63,6 +63,14 @@ func provideMember[T any](constructor any, qs []Qualifier) fx.Option {
 		annotations = append(annotations, fx.ParamTags("", Tag(qs...)))
 	}
 	return fx.Provide(fxloc.At(fx.Annotate(member, annotations...), constructor))
+}
+
+func checkMember[T any](constructor any, qs []Qualifier) error {
+	err := checkQualifiers(qs)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", fxloc.Func(constructor), err)
+	}
+	return errors.Join(checkConstructor[T](constructor), err)
 }
 
 // refuse is the option that fails fx.New because of how an option of this package was called.

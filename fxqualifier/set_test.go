@@ -128,6 +128,20 @@ func TestQ1_lookup_agrees_with_a_linear_search(t *testing.T) {
 	})
 }
 
+// Q1
+func TestQ1_many_members_may_share_a_value(t *testing.T) {
+	t.Parallel()
+	var members []fxqualifier.Member[Hello]
+	var want []string
+	for i := range 10 {
+		members = append(members, member(fmt.Sprint(i), Kind.Of("same"), Shard.Of(i)))
+		want = append(want, fmt.Sprint(i))
+	}
+	set := newSet(t, members...)
+	assert.Equal(t, want, hellos(t, set, Kind.Of("same")))
+	assert.Equal(t, []string{"7"}, hellos(t, set, Kind.Of("same"), Shard.Of(7)))
+}
+
 func TestSet_Members_are_the_qualifiers_as_they_were_given(t *testing.T) {
 	t.Parallel()
 	want := [][]fxqualifier.Qualifier{{Region.Of("eu"), Kind.Of("mail")}, nil, {Shard.Of(1)}}
@@ -223,6 +237,23 @@ func TestQ3_NewSet_refuses_what_Collect_would(t *testing.T) {
 		`fxqualifier: app.Hello[kind=a,shard=1] is provided 2 times, and qualifiers must tell its members apart: by member 1 of NewSet (set_test.go:N) and by member 4 of NewSet (set_test.go:N)`,
 		`fxqualifier: attribute "shard" must have one type of value, and is used with 2: int by member 1 of NewSet (set_test.go:N) and int64 by member 3 of NewSet (set_test.go:N)`,
 	}, "\n"), short(err))
+}
+
+// Q3
+func TestQ3_several_errors_read_the_same_in_every_run(t *testing.T) {
+	t.Parallel()
+	var members []fxqualifier.Member[Hello]
+	for i := range 10 {
+		members = append(members, member("a", Shard.Of(i)), member("b", Shard.Of(i)))
+		members = append(members, member("c", fxqualifier.NewAttribute[string](fmt.Sprint(i)).Of("")), member("d", fxqualifier.NewAttribute[int](fmt.Sprint(i)).Of(0)))
+	}
+	_, first := fxqualifier.NewSet(members...)
+	require.Error(t, first)
+	assert.Equal(t, 20, strings.Count(first.Error(), "fxqualifier: "))
+	for range 10 {
+		_, err := fxqualifier.NewSet(members...)
+		assert.Equal(t, lineNumber.ReplaceAllString(first.Error(), ""), lineNumber.ReplaceAllString(err.Error(), ""))
+	}
 }
 
 // Q2

@@ -1,0 +1,153 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+
+	"github.com/fxkit/fxkit/internal/backoff"
+)
+
+// fetchTimeout bounds one read of the past. What was read by then counts.
+const fetchTimeout = 10 * time.Second
+
+// gap is a part of the history between where a consumer resumes and where its queue begins. The consumer reads it in pages, as it goes.
+type gap struct {
+	after, until int64
+	generation   int // of the server's history, when the queue began
+	ready        []*batch
+	complete     bool // nothing follows what is ready
+	failures     int
+}
+
+// fill is the next batch of a gap. It returns nothing when the gap is closed, or was replaced by a snapshot, since the server no
+// longer has what happened there.
+func (s *source) fill(ctx context.Context, member *subscription, g *gap) (*batch, error) {
+	for {
+		if len(g.ready) > 0 {
+			b := g.ready[0]
+			g.ready = g.ready[1:]
+			g.after = b.revision
+			return b, nil
+		}
+		if g.complete {
+			member.closeGap()
+			return nil, nil
+		}
+		err := s.turn(ctx, g)
+		switch {
+		case errors.Is(err, rpctypes.ErrCompacted), errors.Is(err, errDiverged):
+			s.mu.Lock()
+			member.restart(s.state.resetTo(g.after))
+			s.mu.Unlock()
+			return nil, nil
+		case ctx.Err() != nil || s.client.Ctx().Err() != nil:
+			return nil, nil
+		case err == nil:
+			g.failures = 0
+		case refusal(err) != nil:
+			g.failures++
+			backoff.Wait(ctx, retries.Delay(g.failures))
+			return nil, refusal(err)
+		default:
+			g.failures++
+			backoff.Wait(ctx, retries.Delay(g.failures))
+		}
+	}
+}
+
+// turn reads a page. Those who resume wait for each other, so that all but the first find in the history what they need.
+func (s *source) turn(ctx context.Context, g *gap) error {
+	select {
+	case s.paging <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if known, err := s.recall(g); known || err != nil {
+		<-s.paging
+		return err
+	}
+	type page struct {
+		batches  []*batch
+		complete bool
+		err      error
+	}
+	fetched := make(chan page, 1)
+	go func() { // since a watch that is being opened cannot be given up
+		defer func() { <-s.paging }()
+		batches, complete, err := s.fetch(ctx, g.after, g.until)
+		fetched <- page{batches, complete, err}
+	}()
+	select {
+	case p := <-fetched:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if p.err == nil && s.generation != g.generation {
+			return errDiverged
+		}
+		g.ready, g.complete = p.batches, p.complete
+		if p.err == nil && p.complete {
+			s.history.prepend(p.batches, g.after, g.until)
+		}
+		return p.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// recall fills the gap from the history in memory, if that reaches back so far.
+func (s *source) recall(g *gap) (known bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.generation != g.generation {
+		return false, errDiverged
+	}
+	if g.after < s.history.floor {
+		return false, nil
+	}
+	g.ready, g.complete = s.history.since(g.after, g.until), true
+	return true, nil
+}
+
+// fetch reads what happened after a revision, up to and including another, by a watch of its own. If that is much, it reads only a part.
+func (s *source) fetch(ctx context.Context, after, until int64) (batches []*batch, complete bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	w, err := s.past.open(after + 1)
+	if err != nil {
+		s.past.release()
+		return nil, false, err
+	}
+	defer s.past.release()
+	defer w.close()
+	question := time.NewTicker(catchUpEvery)
+	defer question.Stop()
+	past := state{entries: map[string]entry{}, revision: after}
+	events, size := 0, 0
+	for events < maxEvents && size < maxBytes {
+		select {
+		case <-ctx.Done():
+			return batches, false, nil
+		case <-question.C:
+			w.askProgress()
+		case response, ok := <-w.response:
+			if err := w.check(response, ok); err != nil {
+				return nil, false, err
+			}
+			for _, b := range past.apply(response.Events) {
+				if b.revision > until {
+					return batches, true, nil
+				}
+				batches = append(batches, b)
+				events += len(b.events)
+				size += b.size
+			}
+			if past.revision >= until || response.IsProgressNotify() && response.Header.GetRevision() >= until {
+				return batches, true, nil
+			}
+		}
+	}
+	return batches, false, nil
+}

@@ -1,0 +1,79 @@
+package watch
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Option changes where a watch starts.
+type Option interface{ apply(*options) }
+
+type options struct {
+	start int64 // -1: a snapshot
+	seen  int   // events of the revision after start that the consumer has
+	err   error
+}
+
+type optionFunc func(*options)
+
+func (f optionFunc) apply(o *options) { f(o) }
+
+// FromRevision starts with what happened after a revision instead of with a snapshot. The revision must be one of which the consumer has
+// seen all events: a transaction may change several keys in one. See After for one that keeps track of that.
+//
+// If etcd no longer has what happened since (the revision is compacted), or has not come so far (it was wiped or restored), the
+// watch says Reset and starts with a snapshot after all.
+func FromRevision(revision int64) Option {
+	return optionFunc(func(o *options) {
+		o.start, o.seen, o.err = revision, 0, nil
+		if revision < 0 {
+			o.err = fmt.Errorf("revision %d is negative: want that of an event, or 0 for everything that etcd has not compacted", revision)
+		}
+	})
+}
+
+// After starts after the event that an ID stands for, like FromRevision, and not twice with the events before it in its
+// revision. The empty ID starts with a snapshot, as a watch does without options.
+func After(id string) Option {
+	return optionFunc(func(o *options) {
+		o.start, o.seen, o.err = -1, 0, nil
+		if id == "" {
+			return
+		}
+		revision, seen, partly := strings.Cut(id, ".")
+		var err error
+		if o.start, err = parse(revision, 0); err == nil && partly {
+			var n int64
+			n, err = parse(seen, 1)
+			o.start, o.seen = o.start-1, int(min(n, 1<<30))
+		}
+		if err != nil || o.start < 0 {
+			o.err = fmt.Errorf("id %q is none that a watch gave: want a revision, as in 17, or a part of one, as in 17.2", id)
+		}
+	})
+}
+
+func parse(digits string, atLeast int64) (int64, error) {
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err == nil && (n < atLeast || digits[0] < '0' || digits[0] > '9') {
+		err = errors.New("out of range")
+	}
+	return n, err
+}
+
+// ID stands for the i-th event of a group that Revisions gave: After(ID(group, i)) continues behind it. It is a revision in most cases,
+// and fits the id of a server-sent event. Within a change set there may be no such place between two events; then ID stands for one before them.
+func ID(group []Event, i int) string {
+	revision := group[i].Revision
+	changeSet := group[len(group)-1].Type == Synced
+	switch {
+	case i == len(group)-1 || changeSet && group[i+1].Revision != revision:
+		return strconv.FormatInt(revision, 10)
+	case changeSet:
+		return strconv.FormatInt(max(0, revision-1), 10)
+	default:
+		return fmt.Sprintf("%d.%d", revision, i+1)
+	}
+}

@@ -1,0 +1,336 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/fxkit/fxkit/internal/backoff"
+)
+
+const (
+	// requestTimeout bounds each read, since a client may have no server to send it to.
+	requestTimeout = 5 * time.Second
+	// progressEvery is how often a silent server is asked whether there is nothing to tell. After as many times of silence as
+	// silences says, the watch is opened again: the server may be cut off while others are there.
+	progressEvery = 5 * time.Second
+	silences      = 3
+	// catchUpEvery is how often the question is repeated while somebody waits for the answer.
+	catchUpEvery = 25 * time.Millisecond
+)
+
+// retries is how the watch comes back. Even one that fails at once, each time, costs no more than a few requests per second.
+var retries = backoff.Policy{Base: 50 * time.Millisecond, Max: time.Second}
+
+// errDiverged is that the server's history is not the one that the state comes from.
+var errDiverged = errors.New("the server's history is another one: it was wiped or restored")
+
+// source is the one etcd watch behind all subscriptions of a prefix. See run for its states.
+type source struct {
+	client *clientv3.Client
+	prefix string
+	stream stream
+	past   stream // of fetch
+	reader reader
+	wake   chan struct{} // somebody joined
+	paging chan struct{} // held by whoever reads the history
+	heard  atomic.Int64  // Unix nanoseconds of the server's last answer
+	refs   int           // of hub; guarded by its mutex
+
+	// Only run uses these.
+	synced   bool // the state continues where a snapshot ended
+	diverged bool
+	waiting  []barrier
+
+	mu         sync.Mutex
+	state      state
+	ready      bool // there has been a snapshot
+	generation int  // of the server's history
+	history    history
+	joining    []*subscription
+	members    map[*subscription]struct{}
+	interrupt  context.CancelFunc
+	refused    error
+	end        error
+}
+
+// barrier is what newcomers wait for. The snapshot they get must hold whatever was written before they came, and the watch that
+// it is taken from may be some events behind that.
+type barrier struct {
+	members  []*subscription
+	revision int64
+}
+
+func newSource(client *clientv3.Client, prefix string) *source {
+	key, end := prefix, clientv3.GetPrefixRangeEnd(prefix)
+	if prefix == "" {
+		key, end = "\x00", "\x00" // etcd's way to say everything
+	}
+	return &source{
+		client:  client,
+		prefix:  prefix,
+		stream:  stream{client: client, id: "live " + prefix, key: key, end: end},
+		past:    stream{client: client, id: "past " + prefix, key: key, end: end},
+		reader:  reader{client: client, key: key, end: end},
+		wake:    make(chan struct{}, 1),
+		paging:  make(chan struct{}, 1),
+		members: map[*subscription]struct{}{},
+	}
+}
+
+// run keeps the state up to date until nobody subscribes any more or the client is closed. It goes through these states:
+//
+//	opening    the server makes a watch: from now on, or after the state's revision
+//	listing    there is no state, or none that the watch continues: read a snapshot, tell the difference
+//	verifying  the state is from before the (re)connection: does the server's history contain it?
+//	streaming  the watch delivers
+//	waiting    something failed: come back after a while
+//
+// From streaming a reconnection leads to verifying. A state that the server cannot confirm, since its history was compacted or is
+// another one, leads by way of waiting to listing. The watch is always open before the server is asked about the state, so whatever
+// happens to the server after its answer shows in the watch.
+func (s *source) run() {
+	defer s.stream.release()
+	failures := 0
+	for {
+		ctx, cancel := s.attempt()
+		if released(s) {
+			cancel()
+			return
+		}
+		start := time.Now()
+		err := s.session(ctx)
+		if s.client.Ctx().Err() != nil {
+			cancel()
+			s.finish()
+			return
+		}
+		if time.Since(start) > 2*retries.Max {
+			failures = 0
+		}
+		failures++
+		if ctx.Err() == nil {
+			s.tell(err)
+			backoff.Wait(ctx, retries.Delay(failures))
+		}
+		cancel()
+	}
+}
+
+// attempt is the context of a session and the wait after it. It ends with the client, or when the last subscription leaves.
+func (s *source) attempt() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(s.client.Ctx())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.interrupt = cancel
+	return ctx, cancel
+}
+
+func (s *source) session(ctx context.Context) error {
+	var after int64
+	if s.synced {
+		after = s.state.revision + 1
+	}
+	w, err := s.stream.open(after)
+	if err != nil {
+		return s.doubt(err)
+	}
+	defer w.close()
+	s.contact()
+	if !s.synced {
+		err = s.list(ctx)
+	} else {
+		err = s.verify(ctx)
+	}
+	if err == nil {
+		err = s.follow(ctx, w)
+	}
+	return s.doubt(err)
+}
+
+// doubt draws the conclusion from an error: after some of them the watch cannot go on from the state.
+func (s *source) doubt(err error) error {
+	switch {
+	case errors.Is(err, rpctypes.ErrCompacted):
+		s.synced = false
+	case errors.Is(err, errDiverged):
+		s.synced, s.diverged = false, true
+	}
+	return err
+}
+
+func (s *source) contact() { s.heard.Store(time.Now().UnixNano()) }
+
+// list replaces the state by what the server has now, and admits those who have come before.
+func (s *source) list(ctx context.Context) error {
+	s.mu.Lock()
+	newcomers := s.joining
+	s.joining = nil
+	s.mu.Unlock()
+	for _, b := range s.waiting {
+		newcomers = append(newcomers, b.members...)
+	}
+	s.waiting = nil
+
+	entries, revision, err := s.reader.snapshot(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil {
+		s.joining = append(newcomers, s.joining...)
+		return err
+	}
+	s.contact()
+	before := s.state.revision
+	changes := s.state.replace(entries, revision)
+	s.history.restart(revision)
+	if s.diverged {
+		s.generation++
+		s.diverged = false
+	}
+	s.synced, s.ready, s.refused = true, true, nil
+	for member := range s.members {
+		if member.ahead(before) && revision < before {
+			member.restart(s.state.resetTo(member.start))
+		} else if changes != nil {
+			member.push(changes)
+		}
+	}
+	s.admit(newcomers, revision)
+	return nil
+}
+
+// verify asks whether the server's history at the state's revision is the state.
+func (s *source) verify(ctx context.Context) error {
+	latest, count, err := s.reader.latest(ctx, s.state.revision)
+	if err != nil {
+		return err
+	}
+	s.contact()
+	if !s.state.agrees(latest, count) {
+		return errDiverged
+	}
+	s.mu.Lock()
+	s.refused = nil
+	s.mu.Unlock()
+	return nil
+}
+
+// follow applies what the watch delivers, until it fails.
+func (s *source) follow(ctx context.Context, w *watcher) error {
+	tick := time.NewTicker(progressEvery)
+	defer tick.Stop()
+	again := time.NewTimer(0) // repeats the question for progress while somebody waits
+	defer again.Stop()
+	silent := 0
+	s.notify() // somebody may have joined while there was no watch
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case response, ok := <-w.response:
+			if err := w.check(response, ok); err != nil {
+				return err
+			}
+			if err := s.reverify(ctx, w, response.Header.GetRevision() < s.state.revision); err != nil {
+				return err
+			}
+			silent = 0
+			s.contact()
+			s.advance(response)
+		case <-w.spy.opened:
+			if err := s.reverify(ctx, w, false); err != nil {
+				return err
+			}
+		case <-s.wake:
+			if err := s.question(ctx); err != nil {
+				return err
+			}
+			again.Reset(0)
+		case <-again.C:
+			if len(s.waiting) > 0 {
+				w.askProgress()
+				again.Reset(catchUpEvery)
+			}
+		case <-tick.C:
+			if silent++; silent > silences {
+				return context.DeadlineExceeded
+			}
+			w.askProgress()
+		}
+	}
+}
+
+// reverify verifies the state if the watch was resumed on another connection, or if there is another reason to suspect that the server
+// has a different history. A member of a cluster may only be behind the others, so a low revision alone proves nothing.
+func (s *source) reverify(ctx context.Context, w *watcher, suspect bool) error {
+	for suspect || w.spy.reopened() {
+		w.spy.reset()
+		if err := s.verify(ctx); err != nil {
+			return err
+		}
+		suspect = false
+	}
+	return nil
+}
+
+// advance applies a response and publishes what it changes.
+func (s *source) advance(response clientv3.WatchResponse) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, b := range s.state.apply(response.Events) {
+		s.history.add(b)
+		for member := range s.members {
+			member.push(b)
+		}
+	}
+	if revision := response.Header.GetRevision(); response.IsProgressNotify() && revision > s.state.revision {
+		s.state.progress(revision)
+		for member := range s.members {
+			if member.marks {
+				member.push(&batch{revision: revision})
+			}
+		}
+	}
+	s.lift()
+}
+
+// question asks for the revision that newcomers must see.
+func (s *source) question(ctx context.Context) error {
+	s.mu.Lock()
+	newcomers := s.joining
+	s.joining = nil
+	s.mu.Unlock()
+	if len(newcomers) == 0 {
+		return nil
+	}
+	revision, err := s.reader.revision(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil {
+		s.joining = append(newcomers, s.joining...)
+		return err
+	}
+	s.contact()
+	s.waiting = append(s.waiting, barrier{newcomers, revision})
+	s.lift()
+	return nil
+}
+
+// lift admits those who have what they wait for.
+func (s *source) lift() {
+	rest := s.waiting[:0]
+	for _, b := range s.waiting {
+		if b.revision <= s.state.revision {
+			s.admit(b.members, b.revision)
+		} else {
+			rest = append(rest, b)
+		}
+	}
+	clear(s.waiting[len(rest):])
+	s.waiting = rest
+}

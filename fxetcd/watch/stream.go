@@ -1,0 +1,153 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc/metadata"
+)
+
+// streamKey is the metadata by which a watch gets a gRPC stream of its own: the client shares one among watches whose metadata are
+// equal. On a shared stream a new watch fails for as long as the others live once the stream's token has expired, and
+// an answer about progress says nothing while any other watch is behind.
+const streamKey = "fxkit-watch-bin"
+
+// progressTimeout is how long the client may take to send a request on a stream; while it reconnects it sends none.
+const progressTimeout = 250 * time.Millisecond
+
+var errStreamEnded = errors.New("the server ended the watch")
+
+// stream opens etcd watches one after the other, each on the same gRPC stream of its own.
+type stream struct {
+	client   *clientv3.Client
+	id       string
+	key, end string
+
+	// A request for progress that meets the end of a stream makes the client open another, which has no watch and stays until
+	// the client is closed. The next watch takes it over; after the last one, release does.
+	orphaned bool
+}
+
+// watcher is one etcd watch.
+type watcher struct {
+	stream   *stream
+	ctx      context.Context // without the spy
+	cancel   context.CancelFunc
+	response clientv3.WatchChan
+	spy      *spy
+	asked    bool // for progress
+	ended    bool // by the server
+}
+
+// open starts a watch of what happens at revision and after; 0 is from now on. It blocks until the server has made the watch, for as
+// long as the client lives: a stream that the client is about to open cannot be given up, only left behind.
+func (s *stream) open(revision int64) (*watcher, error) {
+	ctx, cancel := context.WithCancel(metadata.AppendToOutgoingContext(clientv3.WithRequireLeader(s.client.Ctx()), streamKey, s.id))
+	w := &watcher{stream: s, ctx: ctx, cancel: cancel, spy: newSpy(ctx)}
+	w.response = s.client.Watch(w.spy, s.key, clientv3.WithRange(s.end), clientv3.WithRev(revision),
+		clientv3.WithCreatedNotify(), clientv3.WithFragment())
+	s.orphaned = false
+	created, ok := <-w.response
+	if err := w.check(created, ok); err != nil {
+		w.close()
+		return nil, err
+	}
+	w.spy.reset()
+	return w, nil
+}
+
+// check is the error in a response.
+func (w *watcher) check(response clientv3.WatchResponse, ok bool) error {
+	if !ok {
+		w.ended = true
+		return errStreamEnded
+	}
+	err := response.Err()
+	w.ended = w.ended || err != nil
+	return err
+}
+
+// askProgress asks the server up to which revision it has delivered everything. The answer is a response without events.
+// There is none as long as the server has more to deliver.
+func (w *watcher) askProgress() {
+	ctx, cancel := context.WithTimeout(w.ctx, progressTimeout)
+	defer cancel()
+	w.asked = true
+	_ = w.stream.client.RequestProgress(ctx) // if it fails, the answer fails to come
+}
+
+func (w *watcher) close() {
+	w.cancel()
+	for range w.response { //nolint:revive // until the client has let go of it
+	}
+	w.stream.orphaned = w.ended && w.asked
+}
+
+// release leaves nothing of the stream in the client.
+func (s *stream) release() {
+	if s.orphaned && s.client.Ctx().Err() == nil {
+		if w, err := s.open(0); err == nil {
+			w.close()
+		}
+	}
+}
+
+// spy is a context that knows when the client opened a gRPC stream with it.
+//
+// The client resumes a watch by itself after it has lost the connection, and says nothing. But the server that it finds then may be one
+// that was wiped or restored, whose revisions have another meaning: everything must be checked again. What
+// shows is that gRPC asks the stream's context for the metadata to send whenever it opens a stream.
+type spy struct {
+	context.Context
+	key    any
+	count  atomic.Int64
+	seen   int64
+	opened chan struct{}
+}
+
+func newSpy(ctx context.Context) *spy {
+	return &spy{Context: ctx, key: metadataKey(), opened: make(chan struct{}, 1)}
+}
+
+func (s *spy) Value(key any) any {
+	if key == s.key {
+		s.count.Add(1)
+		select {
+		case s.opened <- struct{}{}:
+		default:
+		}
+	}
+	return s.Context.Value(key)
+}
+
+// reset forgets what was opened up to now.
+func (s *spy) reset() {
+	select {
+	case <-s.opened:
+	default:
+	}
+	s.seen = s.count.Load()
+}
+
+// reopened tells whether a stream was opened since reset. It is true before anything that the stream delivers arrives.
+func (s *spy) reopened() bool { return s.count.Load() != s.seen }
+
+// metadataKey is the key under which gRPC keeps outgoing metadata in a context: the one it asks for.
+func metadataKey() any {
+	p := &keyProbe{Context: context.Background(), key: new(int)}
+	metadata.FromOutgoingContext(p)
+	return p.key
+}
+
+type keyProbe struct {
+	context.Context
+	key any
+}
+
+func (p *keyProbe) Value(key any) any {
+	p.key = key
+	return nil
+}

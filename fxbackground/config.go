@@ -9,7 +9,7 @@ import (
 	"github.com/fxkit/fxkit/fxconfig"
 )
 
-// Infinite, as a timeout, lets a drain wait as long as its context does. In YAML it is written "infinite".
+// Infinite is the timeout of a drain that waits as long as its context does. In YAML it is written "infinite".
 const Infinite time.Duration = math.MaxInt64
 
 // Config is how a [Runner] bounds its tasks. The zero Config has no limits and cancels at once when it drains.

@@ -18,9 +18,6 @@ type drain struct {
 	cutAt   time.Time
 	late    chan struct{} // closed when the drain has run out of time
 	told    chan struct{} // closed, after late, when the OnDone functions of dropped tasks have returned
-
-	mu      sync.Mutex
-	dropped []TaskInfo // what waited for a place when the drain ran out of time
 }
 
 func (d *drain) init() {
@@ -31,7 +28,7 @@ func (d *drain) init() {
 type drainee interface {
 	begin() *drain    // no more tasks but from tasks; idempotent
 	cut() []*task     // cancel what runs, take out what waits
-	left() []TaskInfo // what runs still, counted as abandoned
+	left() []TaskInfo // what runs still, and what was taken out
 	release()         // let go of contexts and of the way back to the Runner
 }
 
@@ -65,13 +62,10 @@ func drainWithin(ctx context.Context, who drainee, timeout, grace time.Duration)
 	left := who.left()
 	who.release()
 
-	d.mu.Lock()
-	abandoned := append(left, d.dropped...)
-	d.mu.Unlock()
-	if len(abandoned) == 0 {
+	if len(left) == 0 {
 		return nil
 	}
-	return &DrainError{Abandoned: abandoned, Waited: time.Since(d.began)}
+	return &DrainError{Abandoned: left, Waited: time.Since(d.began)}
 }
 
 // runOut is the moment at which the drain stops waiting for tasks to end by themselves.
@@ -192,13 +186,13 @@ func (r *Runner) cut() []*task {
 			next := t.next
 			if t.state == taskQueued {
 				dropped = append(dropped, t)
+				s.dropped = append(s.dropped, t.info())
 				s.drop(t)
 			}
 			t = next
 		}
 		s.mu.Unlock()
 	}
-	r.drain.drop(dropped...)
 	r.root.cancel(errLate)
 	if n := int64(len(dropped)); n > 0 && r.live.Add(-n) == 0 {
 		close(r.drain.idle)
@@ -206,21 +200,17 @@ func (r *Runner) cut() []*task {
 	return dropped
 }
 
-func (d *drain) drop(tasks ...*task) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, t := range tasks {
-		d.dropped = append(d.dropped, t.info())
-	}
-}
-
 func (r *Runner) left() []TaskInfo {
-	var infos []TaskInfo
+	var running, dropped []TaskInfo
 	for i := range r.shards {
-		infos = r.shards[i].abandon(infos, nil)
+		s := &r.shards[i]
+		s.mu.Lock()
+		running = s.abandon(running, nil)
+		dropped = append(dropped, s.dropped...)
+		s.mu.Unlock()
 	}
-	sortByStart(infos)
-	return infos
+	sortByStart(running)
+	return append(running, dropped...)
 }
 
 func (r *Runner) release() { r.root.cancel(errDrained) }
@@ -263,9 +253,11 @@ func (g *Group) cut() []*task {
 }
 
 func (g *Group) left() []TaskInfo {
-	infos := g.shard.abandon(nil, g)
-	sortByStart(infos)
-	return infos
+	g.shard.mu.Lock()
+	defer g.shard.mu.Unlock()
+	running := g.shard.abandon(nil, g)
+	sortByStart(running)
+	return append(running, g.dropped...)
 }
 
 func (g *Group) release() {
@@ -276,10 +268,8 @@ func (g *Group) release() {
 	}
 }
 
-// abandon appends what runs still, of one Group or (nil) of all.
+// abandon appends what runs still, of one Group or (nil) of all, and counts it as left behind.
 func (s *shard) abandon(infos []TaskInfo, of *Group) []TaskInfo {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	for t := s.tasks.first; t != nil; t = t.next {
 		if of != nil && t.group != of {
 			continue

@@ -25,7 +25,8 @@ type Group struct {
 	first, last *task // that wait for a place
 	heapIndex   int   // in the shard's ready heap; -1: not there
 	counts      counts
-	drain       *drain // made with the first Drain
+	drain       *drain     // made with the first Drain
+	dropped     []TaskInfo // what waited for a place when a drain, this one or the Runner's, ran out of time
 }
 
 // A GroupOption is for [Runner.Group].

@@ -22,13 +22,14 @@ const (
 //
 // A Group has all its tasks in one shard.
 type shard struct {
-	index  int
-	mu     sync.Mutex
-	phase  phase
-	tasks  list
-	loops  int    // supervised loops among tasks
-	order  uint64 // of the last task submitted
-	counts counts
+	index   int
+	mu      sync.Mutex
+	phase   phase
+	tasks   list
+	loops   int        // supervised loops among tasks
+	dropped []TaskInfo // what waited for a place when the Runner's drain ran out of time
+	order   uint64     // of the last task that had to wait
+	counts  counts
 
 	limit, queueLimit int       // 0: none
 	ready             readyHeap // groups with a task that waits for nothing but a place in the Runner
@@ -163,8 +164,8 @@ func (s *shard) drop(t *task) {
 	s.counts.Abandoned++
 	g.counts.Queued--
 	g.counts.Abandoned++
-	if g.phase != open {
-		g.drain.drop(t)
+	if g != &g.runner.root {
+		g.dropped = append(g.dropped, t.info())
 	}
 	g.checkIdle()
 }

@@ -105,7 +105,7 @@ func TestB7_stop_drains_and_names_what_it_leaves_behind(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				r, app := build(coordinate, config(`backgroundTask: {timeout: 2s, grace: 1s}`))
+				r, app := build(coordinate, fx.Supply(zap.NewNop()), config(`backgroundTask: {timeout: 2s, grace: 1s}`))
 				require.NoError(t, app.Start(t.Context()))
 				hold := make(chan struct{})
 				run(t, r, "deaf", func(context.Context) error { <-hold; return nil })

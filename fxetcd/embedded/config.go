@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.uber.org/zap/zapcore"
+
+	"github.com/fxkit/fxkit/fxconfig"
 )
 
 // Config is the section etcd.embedded. Its zero value is a server on a free port of the loopback interface that keeps its data in data/etcd.
@@ -53,11 +55,11 @@ func (c Config) Validate() error {
 	var problems []error
 	if c.Listen != "" {
 		if _, _, err := splitListen(c.Listen); err != nil {
-			problems = append(problems, err)
+			problems = append(problems, fxconfig.At("listen", err))
 		}
 	}
 	if c.History > 0 && c.History < time.Minute {
-		problems = append(problems, fmt.Errorf("history %v is too short: at least 1m, or a negative one to keep all of it", c.History))
+		problems = append(problems, fxconfig.At("history", fmt.Errorf("%v is too short: at least 1m, or a negative one to keep all of it", c.History)))
 	}
 	return errors.Join(problems...)
 }
@@ -66,17 +68,17 @@ func (c Config) Validate() error {
 func splitListen(listen string) (host string, port int, err error) {
 	host, service, err := net.SplitHostPort(listen)
 	if err != nil {
-		return "", 0, fmt.Errorf("listen %q is not host:port, such as 127.0.0.1:2379, or 127.0.0.1:0 for a free port", listen)
+		return "", 0, fmt.Errorf("%q is not host:port, such as 127.0.0.1:2379, or 127.0.0.1:0 for a free port", listen)
 	}
 	port, err = strconv.Atoi(service)
 	if err != nil || port < 0 || port > 65535 {
-		return "", 0, fmt.Errorf("listen %q: the port must be a number from 0 (a free one) to 65535", listen)
+		return "", 0, fmt.Errorf("%q: the port must be a number from 0 (a free one) to 65535", listen)
 	}
 	switch {
 	case host == "":
 		host = "0.0.0.0"
 	case host != "localhost" && net.ParseIP(host) == nil:
-		return "", 0, fmt.Errorf(`listen %q: the host must be an IP address of this machine, or "localhost"`, listen)
+		return "", 0, fmt.Errorf(`%q: the host must be an IP address of this machine, or "localhost"`, listen)
 	}
 	return host, port, nil
 }

@@ -30,6 +30,9 @@ const stopTimeout = 10 * time.Second
 // idleGrace is what is left to etcd's own cleanup when its server has stopped. Closing peers' connections takes up to a second of it.
 const idleGrace = 1500 * time.Millisecond
 
+// errStopped is the error of a start that comes after, or during, a Stop.
+var errStopped = errors.New("the server was stopped; a server starts once, make another")
+
 // Option changes how a server is made.
 type Option interface{ apply(*options) }
 
@@ -153,6 +156,11 @@ func (s *Server) start(ctx context.Context) (err error) {
 			err = fmt.Errorf("embedded: start etcd at %s: %w", s.cfg.Listen, err)
 		}
 	}()
+	select {
+	case <-s.stopping:
+		return errStopped
+	default:
+	}
 	release, err := claimFolder(s.cfg.Dir)
 	if err != nil {
 		return err
@@ -186,6 +194,14 @@ func (s *Server) start(ctx context.Context) (err error) {
 		return plain(err)
 	}
 	s.mu.Lock()
+	select {
+	case <-s.stopping:
+		s.mu.Unlock()
+		e.Close()
+		release()
+		return errStopped
+	default:
+	}
 	s.etcd, s.release = e, release
 	u := cfg.AdvertiseClientUrls[0]
 	if port := listenPort(e); port != 0 {

@@ -1,0 +1,2 @@
+// Package fxetcd provides named etcd clients.
+package fxetcd

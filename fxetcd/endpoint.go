@@ -1,0 +1,135 @@
+package fxetcd
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// EndpointSource is where the servers are that a client without endpoints of its own connects to. Provide one to Fx under this
+// type; embedded.Module does. It is asked when the application starts, and is built before the clients and destroyed after them.
+type EndpointSource interface {
+	Endpoints() []string
+}
+
+// An endpoint taken apart. etcd's client accepts any text as an endpoint, and then waits for it for ever.
+type endpoint struct {
+	text    string
+	scheme  string // "", "http", "https" or "unix"
+	network string // "tcp" or "unix"
+	address string // host:port, or a path
+	host    string // of tcp
+}
+
+func parseEndpoint(text string) (endpoint, error) {
+	e := endpoint{text: text, network: "tcp", address: text}
+	if text == "" {
+		return e, errors.New("an endpoint is empty")
+	}
+	fail := func(format string, args ...any) (endpoint, error) {
+		return e, fmt.Errorf("endpoint %q: %s", text, fmt.Sprintf(format, args...))
+	}
+	if scheme, rest, ok := strings.Cut(text, "://"); ok {
+		e.scheme, e.address = scheme, rest
+		switch scheme {
+		case "http", "https":
+			u, err := url.Parse(text)
+			if err != nil {
+				return e, fmt.Errorf("an endpoint is malformed: %w", withoutText(err))
+			}
+			if u.User != nil {
+				// The text may be a password's: it is not repeated.
+				return e, fmt.Errorf("an endpoint at %s contains credentials: they belong in username and password", u.Host)
+			}
+			if u.Path != "" || u.RawQuery != "" || u.Fragment != "" {
+				return fail("nothing may follow the port")
+			}
+		case "unix":
+			if rest == "" {
+				return fail("unix:// needs the path of a socket")
+			}
+			e.network = "unix"
+			return e, nil
+		default:
+			return fail("unknown scheme %q: host:port, http://, https:// or unix://", scheme)
+		}
+	}
+	host, port, err := net.SplitHostPort(e.address)
+	if err != nil {
+		if _, _, err := net.SplitHostPort(e.address + ":2379"); err == nil && !strings.HasPrefix(e.address, ":") {
+			return fail("no port: servers usually listen on %s:2379", e.address)
+		}
+		return fail("not host:port (an IPv6 address goes in brackets: [::1]:2379)")
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return fail("the port must be a number from 1 to 65535")
+	}
+	if host == "" {
+		return fail("no host before the port")
+	}
+	if net.ParseIP(strings.SplitN(host, "%", 2)[0]) == nil && !isHostName(host) {
+		return fail("%q is neither a host name nor an IP address", host)
+	}
+	e.host = host
+	return e, nil
+}
+
+// withoutText keeps a URL's text, which may hold a password, out of the error about it.
+func withoutText(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
+}
+
+func isHostName(host string) bool {
+	for _, r := range host {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-', r == '.', r == '_', r > 127:
+		default:
+			return false
+		}
+	}
+	return len(host) <= 253 && !strings.Contains(host, "..") && host[0] != '.' && host[0] != '-'
+}
+
+// parseEndpoints tells of all that is wrong with a list.
+func parseEndpoints(texts []string) ([]endpoint, error) {
+	var problems []error
+	var parsed []endpoint
+	seen := map[string]bool{}
+	for _, text := range texts {
+		e, err := parseEndpoint(text)
+		switch {
+		case err != nil:
+			problems = append(problems, err)
+			continue
+		case seen[e.network+e.address]:
+			problems = append(problems, fmt.Errorf("endpoint %q is given twice", text))
+		case len(parsed) > 0 && parsed[0].scheme != e.scheme:
+			problems = append(problems, fmt.Errorf("endpoints %q and %q differ in their scheme: the client would use the first one's for all", parsed[0].text, text))
+		}
+		seen[e.network+e.address] = true
+		parsed = append(parsed, e)
+	}
+	return parsed, errors.Join(problems...)
+}
+
+// endpointText is one text of YAML: an endpoint, or several with commas between.
+type endpointText []string
+
+func (t *endpointText) UnmarshalText(text []byte) error {
+	var problems []error
+	for part := range strings.SplitSeq(string(text), ",") {
+		part = strings.TrimSpace(part)
+		if _, err := parseEndpoint(part); err != nil {
+			problems = append(problems, err)
+		}
+		*t = append(*t, part)
+	}
+	return errors.Join(problems...)
+}

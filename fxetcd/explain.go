@@ -1,0 +1,166 @@
+package fxetcd
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"syscall"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+)
+
+// A cause says in plain words what stands in the way, and unwraps to the error that showed it.
+type cause struct {
+	words string
+	err   error
+}
+
+func (c *cause) Error() string {
+	if c.err == nil {
+		return c.words
+	}
+	return c.words + " (" + c.err.Error() + ")"
+}
+
+func (c *cause) Unwrap() error { return c.err }
+
+// explain finds out why a call failed. What a server said is told as it is. Where no server said anything, the client has
+// only "context deadline exceeded" to tell, so each endpoint is tried once more, by hand.
+func (i *instance) explain(ctx context.Context, failed error) error {
+	for _, known := range []struct {
+		err   error
+		words string
+	}{
+		{rpctypes.ErrAuthFailed, fmt.Sprintf("wrong user or password for user %q", i.cfg.Username)},
+		{rpctypes.ErrUserEmpty, "the server demands a user: set username and password"},
+		{rpctypes.ErrInvalidAuthToken, "the server does not accept the token"},
+		{rpctypes.ErrNoLeader, "the server has lost its cluster's leader"},
+	} {
+		if errors.Is(failed, known.err) {
+			return &cause{known.words, failed}
+		}
+	}
+	endpoints, err := parseEndpoints(i.client.Endpoints())
+	if err != nil {
+		return err
+	}
+	causes := make([]error, len(endpoints))
+	var all sync.WaitGroup
+	for n, e := range endpoints {
+		all.Go(func() {
+			if c := i.tryByHand(ctx, e); c != nil {
+				causes[n] = fmt.Errorf("%s: %w", e.text, c)
+			}
+		})
+	}
+	all.Wait()
+	// Every endpoint that can be connected to has had its chance to answer the call.
+	for n, e := range endpoints {
+		if causes[n] == nil {
+			causes[n] = fmt.Errorf("%s: %w", e.text, &cause{"the server can be reached, but did not answer in time: it is overloaded, or its cluster has no leader", failed})
+		}
+	}
+	return errors.Join(causes...)
+}
+
+// tryByHand connects as the client does, up to the first thing that an HTTP/2 server says. Nil: a server is there.
+func (i *instance) tryByHand(ctx context.Context, e endpoint) error {
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, e.network, e.address)
+	if err != nil {
+		return explainDial(ctx, err)
+	}
+	defer func() { _ = conn.Close() }()
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer stop()
+	if i.tls != nil {
+		secure := tls.Client(conn, i.alpn(e.host))
+		if err := secure.HandshakeContext(ctx); err != nil {
+			return explainTLS(ctx, err, i.tls)
+		}
+		conn = secure
+	}
+	// A certificate that the server misses, or dislikes, shows only now.
+	if _, err := conn.Write([]byte(http2Preface)); err != nil {
+		return explainSilence(ctx, err, i.tls)
+	}
+	header := make([]byte, 9)
+	if _, err := io.ReadFull(conn, header); err != nil {
+		return explainSilence(ctx, err, i.tls)
+	}
+	const settings = 4 // the type of the frame that an HTTP/2 server begins with
+	if header[3] != settings || bytes.HasPrefix(header, []byte("HTTP/")) {
+		if i.tls == nil {
+			return &cause{"something listens there that does not understand etcd's protocol; if it expects TLS, write https://", nil}
+		}
+		return &cause{"something listens there that does not understand etcd's protocol", nil}
+	}
+	return nil
+}
+
+// http2Preface begins a connection: the magic words, and an empty frame of settings.
+const http2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+
+func (i *instance) alpn(host string) *tls.Config {
+	cfg := i.tls.config(host)
+	cfg.NextProtos = []string{"h2"}
+	return cfg
+}
+
+func explainDial(ctx context.Context, err error) error {
+	var dns *net.DNSError
+	switch {
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return &cause{"unknown host", err}
+	case errors.As(err, &dns):
+		return &cause{"the host's address cannot be found out", err}
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ENOENT):
+		return &cause{"nothing listens there", err}
+	case ctx.Err() != nil:
+		return &cause{"no answer to the attempt to connect: the address is wrong, or something on the way drops packets", err}
+	}
+	return &cause{"cannot connect", err}
+}
+
+func explainTLS(ctx context.Context, err error, t *TLS) error {
+	var unknown x509.UnknownAuthorityError
+	var name x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	var record tls.RecordHeaderError
+	switch {
+	case errors.As(err, &unknown):
+		if t.CA == "" {
+			return &cause{"its certificate is not trusted: signed by none of the system's authorities; set tls.ca", err}
+		}
+		return &cause{fmt.Sprintf("its certificate is not trusted: signed by none of the authorities in %q", t.CA), err}
+	case errors.As(err, &name):
+		return &cause{"name mismatch: its certificate is for another name; set tls.serverName if that is the right server", err}
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return &cause{"its certificate has expired, or is not valid yet", err}
+	case errors.As(err, &record):
+		return &cause{"it does not speak TLS: remove tls, and https://, or give the server a certificate", err}
+	}
+	return explainSilence(ctx, err, t)
+}
+
+// explainSilence is about a server that closed the connection, or said nothing.
+func explainSilence(ctx context.Context, err error, t *TLS) error {
+	switch text := err.Error(); {
+	case ctx.Err() != nil:
+		return &cause{"it accepts connections, but says nothing: the server hangs, or something else listens there", err}
+	case strings.Contains(text, "certificate required"), t != nil && t.Cert == "" && strings.Contains(text, "bad certificate"):
+		return &cause{"client certificate required: set tls.cert and tls.key", err}
+	case strings.Contains(text, "remote error: tls") && t != nil && t.Cert != "":
+		return &cause{"the server does not accept the client's certificate", err}
+	case t == nil:
+		return &cause{"it closes the connection; if it expects TLS, write https://", err}
+	}
+	return &cause{"it closes the connection", err}
+}

@@ -283,7 +283,7 @@ func Example_moduleJSON() {
 	)
 	run(
 		fxscope.Module,
-		fxscope.Value[User](),
+		fxscope.Value[User](), // whoever begins a scope puts it there: fxscope.With(user)
 		billing,
 		fx.Invoke(func(p *Prices) { fmt.Println(p.of["tea"]) }),
 	)

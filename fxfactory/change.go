@@ -2,7 +2,6 @@ package fxfactory
 
 import (
 	"context"
-	"sync"
 	"time"
 )
 
@@ -60,15 +59,18 @@ func (f *Factory[T, C]) make(ctx context.Context, name string, p Priority, from 
 		return nil, err
 	}
 	in, err := f.construct(ctx, name, p, cfg, false)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = f.admit(ctx, in, false, func() error {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			return publish(in, cfg)
+		})
 	}
-	return in, f.admit(ctx, in, false, func() error {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		return publish(in, cfg)
-	})
+	if err != nil && f.stopping.Err() != nil {
+		err = ErrStopped // rather than what Create made of its cancelled context
+	}
+	return in, err
 }
 
 // retire destroys an instance that was replaced, when its grace is over. f.mu is held.
@@ -122,7 +124,7 @@ func (f *Factory[T, C]) Open(ctx context.Context, configure func(*C)) (T, func(c
 	f.mu.Lock()
 	if f.phase >= phaseStopping {
 		defer f.mu.Unlock()
-		return none, nil, f.fail("open", "", f.stoppedError())
+		return none, nil, f.failWhole("open", f.stoppedError())
 	}
 	defer f.work.begin("open", "")()
 	f.mu.Unlock()
@@ -131,22 +133,19 @@ func (f *Factory[T, C]) Open(ctx context.Context, configure func(*C)) (T, func(c
 		return nil
 	})
 	if err != nil {
-		return none, nil, f.fail("open", "", err)
+		return none, nil, f.failWhole("open", err)
 	}
 	return in.value, f.closer(in), nil
 }
 
 func (f *Factory[T, C]) closer(in *instance[T]) func(context.Context) error {
-	var once sync.Once
 	return func(ctx context.Context) error {
 		f.mu.Lock()
 		delete(f.anonymous, in)
-		end := func() {}
-		once.Do(func() { end = f.work.begin("close", "") })
-		defer end()
+		defer f.work.begin("close", "")()
 		f.mu.Unlock()
 		if err := f.destroy(ctx, in, ErrNotFound); err != nil {
-			return f.fail("close", "", err)
+			return f.failWhole("close", err)
 		}
 		return nil
 	}

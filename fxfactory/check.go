@@ -3,6 +3,7 @@ package fxfactory
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/fxkit/fxkit/internal/guard"
@@ -16,7 +17,7 @@ func (f *Factory[T, C]) Check(ctx context.Context) []Health {
 	defer release()
 	type checked struct {
 		health Health
-		in     *instance[T]
+		in     *instance[T] // nil: out
 	}
 	f.mu.Lock()
 	all := make([]checked, 0, len(f.records))
@@ -44,16 +45,13 @@ func (f *Factory[T, C]) Check(ctx context.Context) []Health {
 		}
 		c.health.Latency = time.Since(begin)
 	})
-	report := make([]Health, len(all))
-	for i := range all {
-		report[i] = all[i].health
-	}
-	slices.SortFunc(report, func(a, b Health) int {
-		if a.Name < b.Name {
-			return -1
+	report := make([]Health, 0, len(all))
+	for _, c := range all {
+		if c.in == nil || !c.in.gone() { // what was removed meanwhile is not ill
+			report = append(report, c.health)
 		}
-		return 1
-	})
+	}
+	slices.SortFunc(report, func(a, b Health) int { return strings.Compare(a.Name, b.Name) })
 	return report
 }
 

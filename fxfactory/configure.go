@@ -70,7 +70,7 @@ func chooseDefault(configured string, names []string) (string, error) {
 }
 
 // fromSettings makes the source and the planner of a factory that code configures.
-func fromSettings[T, C any](spec Spec[T, C], cfg Settings[C]) (source[C], func(*Factory[T, C]) (plan[C], error)) {
+func fromSettings[T, C any](spec Spec[T, C], cfg Settings[C]) (source[C], planner[T, C]) {
 	clone := newCloner[C]()
 	src := source[C]{
 		position: func(string) string { return "" },
@@ -80,12 +80,12 @@ func fromSettings[T, C any](spec Spec[T, C], cfg Settings[C]) (source[C], func(*
 			return nil
 		},
 	}
-	return src, func(f *Factory[T, C]) (plan[C], error) {
+	return src, func(ctx context.Context, f *Factory[T, C]) (plan[C], error) {
 		clients := cfg.Clients
 		if len(clients) == 0 {
 			clients = spec.Fallback
 		}
-		names, instances, err := f.planCode(clients, cfg.Priorities)
+		names, instances, err := f.planCode(ctx, clients, cfg.Priorities)
 		errs := []error{err}
 		for _, name := range slices.Sorted(maps.Keys(cfg.Priorities)) {
 			if !slices.Contains(names, name) {
@@ -104,12 +104,12 @@ func fromSettings[T, C any](spec Spec[T, C], cfg Settings[C]) (source[C], func(*
 }
 
 // planCode plans the instances that functions configure.
-func (f *Factory[T, C]) planCode(clients map[string]func(*C), priorities map[string]Priority) ([]string, []planned[C], error) {
+func (f *Factory[T, C]) planCode(ctx context.Context, clients map[string]func(*C), priorities map[string]Priority) ([]string, []planned[C], error) {
 	names := slices.Sorted(maps.Keys(clients))
 	var instances []planned[C]
 	var errs []error
 	for _, name := range names {
-		cfg, err := f.configure(context.Background(), nil, clients[name])
+		cfg, err := f.configure(ctx, nil, clients[name])
 		if name == "" {
 			err = errors.Join(errors.New("an instance needs a name"), err)
 		}

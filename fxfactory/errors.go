@@ -3,6 +3,7 @@ package fxfactory
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,6 +22,7 @@ var (
 // An opError says what was done to which instance: `fxfactory: create httpClient "aaa" (config.yaml:5:5): …`.
 type opError struct {
 	op, section, name, position string
+	whole                       bool // no single instance is meant; "" may be a name
 	err                         error
 }
 
@@ -30,7 +32,7 @@ func (e *opError) Error() string {
 	b.WriteString(e.op)
 	b.WriteByte(' ')
 	b.WriteString(e.section)
-	if e.name != "" {
+	if !e.whole {
 		b.WriteByte(' ')
 		b.WriteString(strconv.Quote(e.name))
 	}
@@ -49,9 +51,20 @@ func (f *Factory[T, C]) fail(op, name string, err error) error {
 	return &opError{op: op, section: f.name, name: name, err: err}
 }
 
+// failWhole is fail for what concerns no single instance.
+func (f *Factory[T, C]) failWhole(op string, err error) error {
+	return &opError{op: op, section: f.name, whole: true, err: err}
+}
+
 // failAt is fail with the instance's place in the configuration, for what the configuration may be to blame.
 func (f *Factory[T, C]) failAt(op, name string, err error) error {
 	return &opError{op: op, section: f.name, name: name, position: f.source.position(name), err: err}
+}
+
+// join is errors.Join in an order that does not depend on which goroutine was first.
+func join(errs []error) error {
+	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return errors.Join(errs...)
 }
 
 // A missingError lists what would have been right. Its text is put together only when it is read: a miss must stay cheap.

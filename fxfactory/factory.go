@@ -43,6 +43,7 @@ type Factory[T, C any] struct {
 	records   map[string]*record[T, C] // every name that is taken
 	anonymous map[*instance[T]]struct{}
 	retiring  map[*instance[T]]*time.Timer
+	live      int      // how many instances lookups can find
 	names     []string // of the live instances, sorted; nil when outdated, never written once made
 }
 
@@ -68,6 +69,9 @@ type record[T, C any] struct {
 	attempts int
 	injected bool // Fx gave the instance to somebody
 }
+
+// A planner says what a factory begins with.
+type planner[T, C any] func(context.Context, *Factory[T, C]) (plan[C], error)
 
 // A source is where the configuration beneath every instance comes from.
 type source[C any] struct {
@@ -145,7 +149,7 @@ func (f *Factory[T, C]) All() iter.Seq2[string, T] {
 func (f *Factory[T, C]) Len() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return len(f.known())
+	return f.live
 }
 
 // Config is the effective configuration of an instance: the defaults with its own upon them. It is a copy that shares nothing with the
@@ -205,7 +209,7 @@ func (f *Factory[T, C]) noDefault() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.phase >= phaseStopping {
-		return f.fail("get the default of", "", f.stoppedError())
+		return f.failWhole("get the default of", f.stoppedError())
 	}
-	return f.fail("get the default of", "", &noDefaultError{known: f.known()})
+	return f.failWhole("get the default of", &noDefaultError{known: f.known()})
 }

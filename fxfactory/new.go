@@ -19,21 +19,21 @@ func New[T, C any](ctx context.Context, name string, spec Spec[T, C], cfg Settin
 		err = errors.New("WithoutDefault and Keys are options of Module")
 	}
 	if err != nil {
-		return nil, &opError{op: "new", section: name, err: err}
+		return nil, &opError{op: "new", section: name, whole: true, err: err}
 	}
 	src, plan := fromSettings(spec, cfg)
 	return build(ctx, name, spec, o, src, plan)
 }
 
 // build makes a factory and creates what plan says.
-func build[T, C any](ctx context.Context, name string, spec Spec[T, C], o options, src source[C], planner func(*Factory[T, C]) (plan[C], error)) (*Factory[T, C], error) {
+func build[T, C any](ctx context.Context, name string, spec Spec[T, C], o options, src source[C], planner planner[T, C]) (*Factory[T, C], error) {
 	f := newFactory(name, spec, o, src)
 	if spec.Create == nil {
-		return nil, f.fail("new", "", errors.New("Spec.Create is nil"))
+		return nil, f.failWhole("new", errors.New("Spec.Create is nil"))
 	}
-	p, err := planner(f)
+	p, err := planner(ctx, f)
 	if err != nil {
-		return nil, f.fail("configure", "", err)
+		return nil, f.failWhole("configure", err)
 	}
 	f.defaultName = p.defaultName
 	if err := f.createAll(ctx, p.instances); err != nil {
@@ -42,11 +42,7 @@ func build[T, C any](ctx context.Context, name string, spec Spec[T, C], o option
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	base := f.current()
-	for _, in := range base {
-		in.live.Store(true)
-	}
-	f.table.Store(&table[T]{base: base})
+	f.publishAll()
 	return f, nil
 }
 
@@ -82,7 +78,7 @@ func (f *Factory[T, C]) createAll(ctx context.Context, all []planned[C]) error {
 		}
 		switch {
 		case ctx.Err() != nil:
-			return errors.Join(append(errs, f.fail("create", "", context.Cause(ctx)))...)
+			return errors.Join(append(errs, f.failWhole("create", context.Cause(ctx)))...)
 		case priority == Low:
 			for _, r := range group {
 				if r.out != nil {
@@ -111,6 +107,10 @@ func (f *Factory[T, C]) rollback(ctx context.Context, cause error) {
 	f.work.wait(settled)
 	timer.Stop()
 	f.mu.Lock()
+	if f.phase >= phaseStopping {
+		f.mu.Unlock()
+		return // Stop was first, and cleans up
+	}
 	f.startErr = cause
 	all := f.close()
 	f.mu.Unlock()

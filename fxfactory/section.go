@@ -1,6 +1,7 @@
 package fxfactory
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -78,7 +79,7 @@ func (s section) position(name string) string {
 }
 
 // fromSection makes the source and the planner of a factory whose instances a section of YAML configures.
-func fromSection[T, C any](s section, keys []string, spec Spec[T, C]) (source[C], func(*Factory[T, C]) (plan[C], error)) {
+func fromSection[T, C any](s section, keys []string, spec Spec[T, C]) (source[C], planner[T, C]) {
 	clone := newCloner[C]()
 	beneath := func(into *C) error {
 		return guard.Call(func() error {
@@ -95,7 +96,7 @@ func fromSection[T, C any](s section, keys []string, spec Spec[T, C]) (source[C]
 			return s.config.Fill(into, s.at(keyDefault))
 		},
 	}
-	return src, func(f *Factory[T, C]) (plan[C], error) {
+	return src, func(ctx context.Context, f *Factory[T, C]) (plan[C], error) {
 		var found problems
 		s.shape(keys, &found)
 		var unused C
@@ -110,13 +111,13 @@ func fromSection[T, C any](s section, keys []string, spec Spec[T, C]) (source[C]
 		}
 		each(indexes, f.options.concurrency, func(i int) {
 			instances[i].name = names[i]
-			errs[i] = guard.Call(func() error {
+			errs[i] = guard.Within(ctx, func() error {
 				cfg := &instances[i].config
 				if err := beneath(cfg); err != nil {
 					return err
 				}
 				return s.config.Decode(cfg, s.layers(names[i])...)
-			})
+			}, nil)
 		})
 		for i, name := range names {
 			if name == "" {
@@ -125,7 +126,7 @@ func fromSection[T, C any](s section, keys []string, spec Spec[T, C]) (source[C]
 			found.add(errs[i], s.position(name), s.at(keyClients, name))
 		}
 		if len(names) == 0 {
-			names, instances = fallback(f, spec, &found)
+			names, instances = fallback(ctx, f, spec, &found)
 		}
 		priorities := s.priorities(names, &found)
 		for i := range instances {
@@ -181,8 +182,8 @@ func (s section) defaultName(names []string, found *problems) string {
 }
 
 // fallback is the instances of a section that configures none.
-func fallback[T, C any](f *Factory[T, C], spec Spec[T, C], found *problems) ([]string, []planned[C]) {
-	names, instances, err := f.planCode(spec.Fallback, nil)
+func fallback[T, C any](ctx context.Context, f *Factory[T, C], spec Spec[T, C], found *problems) ([]string, []planned[C]) {
+	names, instances, err := f.planCode(ctx, spec.Fallback, nil)
 	found.add(err, "", "")
 	return names, instances
 }

@@ -2,13 +2,13 @@ package fxfactory
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/fxkit/fxkit/internal/backoff"
 )
 
 // Start starts every instance: High, then Medium, then Low, those of one priority concurrently. An instance that is created from now
@@ -23,7 +23,7 @@ func (f *Factory[T, C]) Start(ctx context.Context) error {
 	case phaseNew:
 	case phaseStopping:
 		defer f.mu.Unlock()
-		return f.fail("start", "", f.stoppedError())
+		return f.failWhole("start", f.stoppedError())
 	default:
 		f.mu.Unlock()
 		return f.joinStart(ctx)
@@ -44,7 +44,7 @@ func (f *Factory[T, C]) Start(ctx context.Context) error {
 	f.mu.Lock()
 	if f.phase >= phaseStopping {
 		defer f.mu.Unlock()
-		return f.fail("start", "", ErrStopped)
+		return f.failWhole("start", ErrStopped)
 	}
 	if err == nil {
 		defer f.mu.Unlock()
@@ -64,7 +64,7 @@ func (f *Factory[T, C]) joinStart(ctx context.Context) error {
 	select {
 	case <-f.started:
 	case <-ctx.Done():
-		return f.fail("start", "", context.Cause(ctx))
+		return f.failWhole("start", context.Cause(ctx))
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -72,7 +72,7 @@ func (f *Factory[T, C]) joinStart(ctx context.Context) error {
 	case f.startErr != nil:
 		return f.startErr
 	case f.phase >= phaseStopping:
-		return f.fail("start", "", ErrStopped)
+		return f.failWhole("start", ErrStopped)
 	}
 	return nil
 }
@@ -119,9 +119,9 @@ func (f *Factory[T, C]) startGroup(ctx context.Context, group []starter[T, C]) e
 		}
 	})
 	if ctx.Err() != nil {
-		errs = append(errs, f.fail("start", "", context.Cause(ctx)))
+		errs = append(errs, f.failWhole("start", context.Cause(ctx)))
 	}
-	return errors.Join(errs...)
+	return join(errs)
 }
 
 func (f *Factory[T, C]) startOne(ctx context.Context, s starter[T, C]) error {
@@ -173,20 +173,15 @@ func (f *Factory[T, C]) holds(in *instance[T]) bool {
 	return ok
 }
 
-const (
-	firstRetry = 200 * time.Millisecond
-	lastRetry  = 30 * time.Second
-)
+var retries = backoff.Policy{Base: 200 * time.Millisecond, Max: 30 * time.Second}
 
 // scheduleRetry plans the next attempt to build an instance that is out, unless one is planned or runs. f.mu is held.
 func (f *Factory[T, C]) scheduleRetry(r *record[T, C]) {
 	if f.phase != phaseStarted || r.out == nil || r.retry != nil || r.flight != nil {
 		return
 	}
-	delay := min(firstRetry<<min(r.attempts, 10), lastRetry)
-	delay -= rand.N(delay / 4) // so that what failed together does not come back all at once
 	r.attempts++
-	r.retry = time.AfterFunc(delay, func() { f.attempt(r) })
+	r.retry = time.AfterFunc(retries.Delay(r.attempts), func() { f.attempt(r) })
 }
 
 func (f *Factory[T, C]) attempt(r *record[T, C]) {

@@ -102,6 +102,13 @@ func (in *instance[T]) busy() bool {
 	return in.running != nil
 }
 
+// gone says whether the instance is being destroyed or has been.
+func (in *instance[T]) gone() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.state >= destroying
+}
+
 // claim makes the caller the one who destroys the instance, if mine, and ends what runs on it with cause. The caller waits for idle,
 // if there is one, destroys, and calls finish. Everybody else may wait for done.
 func (in *instance[T]) claim(cause error) (idle, done <-chan struct{}, mine bool) {

@@ -17,9 +17,14 @@ import (
 // cancelled. A second Stop waits for the first and returns nil.
 //
 // If ctx has a deadline, each priority gets a share of the time, so that one instance that hangs does not take it all. Stop returns when
-// ctx ends; what then still runs is named in the error, and goes on by itself, with 15 s more. Without a deadline Stop waits as long as
-// it takes.
+// ctx ends; what then still runs is named in the error, and goes on by itself, with 15 s more. Where ctx has no deadline 45 s from now is
+// taken for one.
 func (f *Factory[T, C]) Stop(ctx context.Context) error {
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, cleanupBudget*time.Duration(len(startOrder)))
+		defer cancel()
+	}
 	f.mu.Lock()
 	if f.phase >= phaseStopping {
 		f.mu.Unlock()
@@ -27,7 +32,7 @@ func (f *Factory[T, C]) Stop(ctx context.Context) error {
 		case <-f.stopped:
 			return nil
 		case <-ctx.Done():
-			return f.fail("stop", "", f.unfinished(ctx))
+			return f.failWhole("stop", f.unfinished(ctx))
 		}
 	}
 	all := f.close()
@@ -41,13 +46,13 @@ func (f *Factory[T, C]) Stop(ctx context.Context) error {
 	select {
 	case <-f.stopped:
 	case <-ctx.Done():
-		late = f.fail("stop", "", f.unfinished(ctx))
+		late = f.failWhole("stop", f.unfinished(ctx))
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	errs := f.stopErrs
 	f.stopErrs, f.stopLeft = nil, true
-	return errors.Join(append(errs, late)...)
+	return errors.Join(join(errs), late)
 }
 
 func (f *Factory[T, C]) unfinished(ctx context.Context) error {
@@ -81,11 +86,7 @@ func (f *Factory[T, C]) close() []*instance[T] {
 	clear(f.records)
 	clear(f.anonymous)
 	clear(f.retiring)
-	f.names = nil
-	f.table.Store(&table[T]{})
-	for _, in := range all {
-		in.live.Store(false)
-	}
+	f.withdrawAll(all)
 	f.halt(ErrStopped)
 	return all
 }

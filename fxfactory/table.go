@@ -44,6 +44,25 @@ func (f *Factory[T, C]) lookup(name string) *instance[T] {
 	}
 }
 
+// publishAll makes the instances of all records live. f.mu is held.
+func (f *Factory[T, C]) publishAll() {
+	base := f.current()
+	for _, in := range base {
+		in.live.Store(true)
+	}
+	f.live = len(base)
+	f.table.Store(&table[T]{base: base})
+}
+
+// withdrawAll leaves lookups nothing. f.mu is held.
+func (f *Factory[T, C]) withdrawAll(all []*instance[T]) {
+	f.table.Store(&table[T]{})
+	for _, in := range all {
+		in.live.Store(false)
+	}
+	f.live, f.names = 0, nil
+}
+
 // publish makes in the instance of its name, in place of old if that is not nil. f.mu is held.
 func (f *Factory[T, C]) publish(in, old *instance[T]) {
 	in.live.Store(true)
@@ -55,6 +74,8 @@ func (f *Factory[T, C]) publish(in, old *instance[T]) {
 	next.overlay[in.name] = in
 	if old != nil {
 		next.dead++
+	} else {
+		f.live++
 	}
 	f.table.Store(f.compact(next))
 	if old != nil {
@@ -66,6 +87,7 @@ func (f *Factory[T, C]) publish(in, old *instance[T]) {
 // unpublish takes in out of the lookups. f.mu is held.
 func (f *Factory[T, C]) unpublish(in *instance[T]) {
 	in.live.Store(false)
+	f.live--
 	f.names = nil
 	t := f.table.Load()
 	next := &table[T]{base: t.base, overlay: t.overlay, dead: t.dead + 1}

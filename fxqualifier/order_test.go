@@ -20,7 +20,8 @@ func TestQ6_All_is_in_registration_order_in_every_consumer_and_run(t *testing.T)
 	rapid.Check(t, func(t *rapid.T) {
 		tree := &tree{t: t}
 		options, want := tree.module(3)
-		reusable := fx.Options(options, fxqualifier.Collect[Hello]())
+		// The owner of Hello collects in a module of its own, too.
+		reusable := fx.Options(options, fx.Module("owner", fxqualifier.Collect[Hello]()))
 		// The Set may first be wanted by whoever: a constructor, an Invoke, an Invoke in a module.
 		type consumer struct{ set *fxqualifier.Set[Hello] }
 		for range 2 {

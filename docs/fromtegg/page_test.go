@@ -54,7 +54,7 @@ func TestPage_links_lead_somewhere(t *testing.T) {
 	assert.DirExists(t, "../fromtegg")
 }
 
-// exampleBodies are the names of the examples by statements, without the indentation of the function and without its output.
+// exampleBodies are the names of the examples by their statements and output, without the indentation of the function.
 func exampleBodies(t *testing.T, name string) map[string]string {
 	t.Helper()
 	source := read(t, name)

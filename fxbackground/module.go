@@ -3,6 +3,7 @@ package fxbackground
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/fxkit/fxkit/fxconfig"
@@ -54,7 +55,7 @@ func newManaged(p params) (*Runner, error) {
 }
 
 func (r *Runner) hooks(c *fxlifecycle.Coordinator) fxlifecycle.Hooks {
-	drained := false
+	var drained atomic.Bool
 	return fxlifecycle.Hooks{
 		Init: func(context.Context) error {
 			if c == nil {
@@ -71,11 +72,11 @@ func (r *Runner) hooks(c *fxlifecycle.Coordinator) fxlifecycle.Hooks {
 			return nil
 		},
 		PreDestroy: func(ctx context.Context) error {
-			drained = true
+			drained.Store(true)
 			return r.Drain(ctx)
 		},
 		Destroy: func(ctx context.Context) error {
-			if drained {
+			if drained.Load() {
 				return nil
 			}
 			// Start has failed. What its hooks submitted may use what they never opened.

@@ -156,20 +156,21 @@ func (p *plan) circle(slots []int) string {
 // hint lists what may have been meant instead of k.
 func (p *plan) hint(k key) string {
 	const most = 5
-	var near []string
-	var names []string
+	var near, implement, names []string
 	for i := range p.slots {
 		s := &p.slots[i]
+		from := fmt.Sprintf("%v from %s", s.key, s.where)
 		switch {
 		case s.key == k:
-		case s.t == k.t, s.t == reflect.PointerTo(k.t), k.t == reflect.PointerTo(s.t),
-			k.t.Kind() == reflect.Interface && k.t.NumMethod() > 0 && s.t.Implements(k.t):
-			near = append(near, fmt.Sprintf("%v from %s", s.key, s.where))
+		case s.t == k.t, s.t == reflect.PointerTo(k.t), k.t == reflect.PointerTo(s.t):
+			near = append(near, from)
+		case k.t.Kind() == reflect.Interface && k.t.NumMethod() > 0 && s.t.Implements(k.t):
+			implement = append(implement, from)
 		default:
 			names = append(names, s.String())
 		}
 	}
-	near = append(near, p.graph.near(k)...)
+	near = append(append(near, p.graph.near(k)...), implement...)
 	if len(near) > most {
 		near = append(near[:most], "…")
 	}

@@ -51,9 +51,9 @@ func (b *construction) take(sc *Scope, u *unit, i int, args []reflect.Value) {
 
 // hooks runs the construction hooks, object by object.
 func (b *construction) hooks(ctx context.Context, sc *Scope, u *unit, me build) error {
-	f := &frame{ctx, sc, me}
 	for _, o := range b.objects {
 		if o.hooks&constructionHooks != 0 {
+			f := &frame{ctx, sc, me}
 			for _, h := range o.first() {
 				if sc.over.Load() {
 					return ErrEnded

@@ -69,11 +69,12 @@ func (sc *Scope) End(ctx context.Context) error {
 func (sc *Scope) Release() {
 	sc.mu.Lock()
 	switch {
-	case sc.state != live:
+	case sc.state != live || sc.released:
 		sc.mu.Unlock()
 	case sc.idle():
 		sc.finish(nil) // most scopes: not worth a goroutine
 	default:
+		sc.released = true
 		sc.mu.Unlock()
 		go func() {
 			if err := sc.End(context.WithoutCancel(sc.root.Context)); err != nil {

@@ -22,7 +22,8 @@ func Get[T any](ctx context.Context, qs ...fxqualifier.Qualifier) (T, error) {
 	t := reflect.TypeFor[T]()
 	f, ok := ctx.Value(scopeKey{}).(*frame)
 	if !ok {
-		return none, fmt.Errorf("fxscope: get %v: %w: begin one with Scopes.Run, Scopes.Begin or Scopes.Middleware, and pass on its context", t, ErrNoScope)
+		k := key{t, fxqualifier.Name(slices.Clone(qs)...)}
+		return none, fmt.Errorf("fxscope: get %v: %w: begin one with Scopes.Run, Scopes.Begin or Scopes.Middleware, and pass on its context", k, ErrNoScope)
 	}
 	sc := f.scope
 	i := sc.scopes.plan.find(t, qs)

@@ -27,8 +27,8 @@ type node struct {
 }
 
 func (n *node) String() string {
-	if n.pkg == "" {
-		return n.name
+	if n.pkg == "reflect" && n.name == "makeFuncStub" {
+		return "fx.Supply or fx.Annotate" // all that Fx tells of these
 	}
 	return n.pkg + "." + n.name
 }

@@ -23,6 +23,7 @@ type Scope struct {
 	owned    []*object    // with hooks for the end, in order of construction
 	tasks    *fxbackground.Group
 	state    scopeState
+	released bool // somebody else will call End
 	endErr   error
 	endDone  chan struct{} // made by the first who waits for another's End
 	siblings struct{ prev, next *Scope }

@@ -30,10 +30,11 @@ type Coordinator struct {
 	managed    int      // how many of them are objects
 	readiness  []*entry // OnReady functions that have not run
 	ready      chan struct{}
-	passed     int        // start has passed entries[:passed]
-	running    *startCall // the start hook that runs, or that start gave up waiting for
-	bound      time.Time  // when a start hook's context ends; zero without a deadline
-	giveUp     time.Time  // when start no longer waits for it
+	passed     int             // start has passed entries[:passed]
+	running    *startCall      // the start hook that runs, or that start gave up waiting for
+	startCtx   context.Context // of every start hook
+	cancel     context.CancelFunc
+	giveUp     time.Time // when start no longer waits for a hook whose context has ended; zero without a deadline
 	unwatch    func() bool
 	journal    []*record
 	observers  []Observer
@@ -43,7 +44,7 @@ type Coordinator struct {
 }
 
 func newCoordinator() *Coordinator {
-	c := &Coordinator{stopBudget: phase.Default, ready: make(chan struct{}), slot: make(chan struct{}, 1), unwatch: func() bool { return true }}
+	c := &Coordinator{stopBudget: phase.Default, ready: make(chan struct{}), slot: make(chan struct{}, 1), unwatch: func() bool { return true }, cancel: func() {}}
 	c.logger.Store(stderrlog.Or(nil))
 	return c
 }

@@ -164,7 +164,11 @@ func (e *entry) callNow(hook string, fn func(context.Context) error) error {
 // abandon destroys an object that its constructor does not hand out.
 func (e *entry) abandon() error {
 	ctx := context.Background()
-	return e.runStop(ctx, destroy, e.hooks.Destroy, time.Until(phase.BudgetOf(ctx, phase.Default).End))
+	budget := phase.BudgetOf(ctx, phase.Default)
+	if e.c != nil {
+		budget = phase.BudgetOf(ctx, e.c.stopBudget)
+	}
+	return e.runStop(ctx, destroy, e.hooks.Destroy, time.Until(budget.End))
 }
 
 // runStop runs a hook of stop within its share.
@@ -178,7 +182,7 @@ func (e *entry) runStop(ctx context.Context, hook string, fn func(context.Contex
 	}
 	r := e.newRecord(hook)
 	err := phase.Run(ctx, share, r.around(fn), func(err error, ran time.Duration) { e.returnedLate(hook, err, ran) })
-	r.end(err) // counts only for a hook that was left behind
+	r.endWithout(err)
 	return e.failedStop(hook, err)
 }
 

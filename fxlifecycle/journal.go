@@ -49,6 +49,9 @@ func (c *Coordinator) Journal() []Entry {
 	return entries
 }
 
+// How long an observer may hold up others with the end of a hook that was left behind.
+const observerPatience = 100 * time.Millisecond
+
 // A record is what the journal keeps of a hook: names and places are put into words only when somebody reads them.
 type record struct {
 	entry    *entry
@@ -126,6 +129,16 @@ func (r *record) around(fn func(context.Context) error) func(context.Context) er
 		err = guard.Call(func() error { return fn(ctx) })
 		return err
 	}
+}
+
+// endWithout ends the record of a hook that was left behind. An observer may be what holds the hook up, so it is not waited for.
+func (r *record) endWithout(err error) {
+	if r == nil || r.ended.Load() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), observerPatience)
+	defer cancel()
+	_ = guard.Within(ctx, func() error { r.end(err); return nil }, nil)
 }
 
 func (r *record) began() Entry {

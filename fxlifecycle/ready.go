@@ -71,7 +71,7 @@ func (c *Coordinator) becomeReady(ctx context.Context) error {
 		e := c.readiness[0]
 		c.readiness = c.readiness[1:]
 		c.mu.Unlock()
-		if err := c.runStart(ctx, e, onReady, e.hooks.Init); err != nil {
+		if err := c.runStart(e, onReady, e.hooks.Init); err != nil {
 			return err
 		}
 	}

@@ -30,16 +30,26 @@ func (c *Coordinator) beginStart(ctx context.Context) error {
 		return ErrStopped
 	}
 	c.phase = Starting
-	c.bound, c.giveUp = time.Time{}, time.Time{}
-	if deadline, ok := ctx.Deadline(); ok {
-		reserve := min(time.Until(deadline)/4, mostStartReserve)
-		c.bound = deadline.Add(-reserve)
-		// A tenth of the reserve lets a hook that honours its context say itself why it failed.
-		c.giveUp = c.bound.Add(reserve / 10)
-	}
+	c.boundStart(ctx)
 	// A cancelled start returns to its caller at once, and Fx runs none of the rollback.
 	c.unwatch = context.AfterFunc(ctx, func() { c.finish(ctx) })
 	return nil
+}
+
+// boundStart makes the one context of all start hooks. It outlives them, because there are hooks that keep what Fx gives them
+// for what they leave running; it ends with the time for start, with the context that Fx got, or when stop begins.
+func (c *Coordinator) boundStart(ctx context.Context) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		c.giveUp = time.Time{}
+		c.startCtx, c.cancel = context.WithCancel(ctx)
+		return
+	}
+	reserve := min(time.Until(deadline)/4, mostStartReserve)
+	bound := deadline.Add(-reserve)
+	c.startCtx, c.cancel = context.WithDeadline(ctx, bound)
+	// A tenth of the reserve lets a hook that honours its context say itself why it failed.
+	c.giveUp = bound.Add(reserve / 10)
 }
 
 // again makes ready for another start where nothing was destroyed: foreign hooks may well bear it, and Fx allows it.
@@ -55,7 +65,6 @@ type startCall struct {
 	entry  *entry
 	hook   string
 	began  time.Time
-	cancel context.CancelFunc
 	done   chan struct{} // closed when the hook has returned err
 	err    error
 	left   chan struct{} // closed when stop has waited for it long enough
@@ -65,7 +74,7 @@ type startCall struct {
 
 // start is the entry's OnStart in Fx.
 func (e *entry) start(ctx context.Context) error {
-	if err := e.c.runStart(ctx, e, e.startName(), e.hooks.Init); err != nil {
+	if err := e.c.runStart(e, e.startName(), e.hooks.Init); err != nil {
 		return err
 	}
 	return e.c.advance(ctx, e.index+1)
@@ -92,15 +101,18 @@ func (c *Coordinator) advance(ctx context.Context, next int) error {
 }
 
 // runStart runs a start hook until it returns or there is no time left for it.
-func (c *Coordinator) runStart(ctx context.Context, e *entry, hook string, fn func(context.Context) error) error {
+func (c *Coordinator) runStart(e *entry, hook string, fn func(context.Context) error) error {
 	c.mu.Lock()
 	if c.phase != Starting {
 		c.mu.Unlock()
 		return e.wrap(hook, errStopBegan)
 	}
-	hookCtx, cancel := boundBy(ctx, c.bound)
-	defer cancel()
-	call := &startCall{entry: e, hook: hook, began: time.Now(), cancel: cancel, done: make(chan struct{}), left: make(chan struct{})}
+	hookCtx := c.startCtx
+	if err := hookCtx.Err(); err != nil {
+		c.mu.Unlock()
+		return e.wrap(hook, fmt.Errorf("not run, the time for start was over: %w", err))
+	}
+	call := &startCall{entry: e, hook: hook, began: time.Now(), done: make(chan struct{}), left: make(chan struct{})}
 	c.running = call
 	giveUp := c.giveUp
 	c.mu.Unlock()
@@ -113,14 +125,7 @@ func (c *Coordinator) runStart(ctx context.Context, e *entry, hook string, fn fu
 	case <-hookCtx.Done():
 		c.awaitEnded(call, giveUp)
 	}
-	return c.settle(ctx, call, r)
-}
-
-func boundBy(ctx context.Context, bound time.Time) (context.Context, context.CancelFunc) {
-	if bound.IsZero() {
-		return context.WithCancel(ctx)
-	}
-	return context.WithDeadline(ctx, bound)
+	return c.settle(call, r)
 }
 
 func (c *Coordinator) runCall(ctx context.Context, call *startCall, r *record, fn func(context.Context) error) {
@@ -156,13 +161,13 @@ func (c *Coordinator) awaitEnded(call *startCall, giveUp time.Time) {
 }
 
 // settle is what a start hook that has returned, or for which start waits no longer, means for start.
-func (c *Coordinator) settle(ctx context.Context, call *startCall, r *record) error {
+func (c *Coordinator) settle(call *startCall, r *record) error {
 	e, ran := call.entry, time.Since(call.began)
 	c.mu.Lock()
 	returned := call.finished()
 	err := call.err
 	stopBegan := c.phase != Starting
-	bounded := !c.bound.IsZero() && !time.Now().Before(c.bound)
+	timedOut := errors.Is(c.startCtx.Err(), context.DeadlineExceeded)
 	if returned && !stopBegan {
 		c.running = nil
 		if err == nil {
@@ -177,19 +182,15 @@ func (c *Coordinator) settle(ctx context.Context, call *startCall, r *record) er
 		return nil
 	case returned && err == nil:
 		return e.wrap(call.hook, errStopBegan)
-	case returned && bounded:
+	case returned && timedOut:
 		return fmt.Errorf("fxlifecycle: %s %q of %s: failed after %s, when the time for start was over (its deadline less what a rollback needs): %w",
 			call.hook, e.objectOf(call.hook), e.caller(), phase.Round(ran), err)
 	case returned:
 		return e.wrap(call.hook, err)
 	}
-	cause := context.DeadlineExceeded
-	if stopBegan || ctx.Err() != nil {
-		cause = context.Canceled
-	}
 	err = fmt.Errorf("fxlifecycle: %s %q of %s: timed out, still running after %s although its context has ended: %w",
-		call.hook, e.objectOf(call.hook), e.caller(), phase.Round(ran), cause)
-	r.end(err)
+		call.hook, e.objectOf(call.hook), e.caller(), phase.Round(ran), context.Cause(c.startCtx))
+	r.endWithout(err)
 	return err
 }
 

@@ -124,6 +124,7 @@ func (c *Coordinator) phaseOne(ctx context.Context) {
 	c.mu.Lock()
 	c.phase = Stopping
 	call := c.running
+	c.cancel()
 	c.unwatch()
 	c.unwatch = context.AfterFunc(ctx, func() { c.finish(ctx) })
 	c.mu.Unlock()
@@ -159,9 +160,8 @@ func (c *Coordinator) drains(e *entry) bool {
 	return e.hooks.PreDestroy != nil && e.index < c.passed
 }
 
-// awaitStart cancels a start hook that still runs and waits for it within its share.
+// awaitStart waits within its share for a start hook that still runs. Its context has ended.
 func (c *Coordinator) awaitStart(call *startCall, share time.Duration) {
-	call.cancel()
 	timer := time.NewTimer(share)
 	defer timer.Stop()
 	select {

@@ -158,7 +158,7 @@ func (s *source) doubt(err error) error {
 	switch {
 	case errors.Is(err, rpctypes.ErrCompacted):
 		s.synced = false
-	case errors.Is(err, errDiverged):
+	case errors.Is(err, errDiverged), errors.Is(err, rpctypes.ErrFutureRev):
 		s.synced, s.diverged = false, true
 	}
 	return err

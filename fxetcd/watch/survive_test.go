@@ -1,0 +1,157 @@
+package watch_test
+
+import (
+	"fmt"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/fxkit/fxkit/fxetcd/etcdtest"
+	"github.com/fxkit/fxkit/fxetcd/watch"
+)
+
+func compact(tb testing.TB, c *clientv3.Client, revision int64) {
+	tb.Helper()
+	_, err := c.Compact(tb.Context(), revision, clientv3.WithCompactPhysical())
+	require.NoError(tb, err)
+}
+
+func TestE11_compaction_while_away_is_made_up_for_by_one_change_set(t *testing.T) {
+	t.Parallel()
+	server := etcdtest.StartProcess(t)
+	writer := server.Client(t)
+	proxy := etcdtest.StartProxy(t, server.Endpoints()[0])
+	c, n := newClient(t, []string{proxy.Endpoint()})
+	put(t, writer, "p/stays", "1")
+	put(t, writer, "p/changes", "1")
+	before := put(t, writer, "p/goes", "1")
+	k := consume(t, c, "p/")
+	k.await(t, "the snapshot", func() bool { return len(k.groups) == 1 })
+
+	proxy.Drop()
+	proxy.Reset() // so that the client has to connect again, which it cannot
+	changed := put(t, writer, "p/changes", "2")
+	remove(t, writer, "p/goes")
+	put(t, writer, "p/comes", "1")
+	last := put(t, writer, "p/comes", "2")
+	put(t, writer, "p/passing", "1")
+	gone := remove(t, writer, "p/passing")
+	compact(t, writer, gone)
+	asked := n.total()
+	proxy.Heal()
+	k.await(t, "the change set", k.holds("p/comes", "2"))
+
+	assert.Equal(t, []watch.Event{
+		{Type: watch.Delete, Key: "p/goes", Revision: before},
+		{Type: watch.Put, Key: "p/changes", Value: []byte("2"), Revision: changed},
+		{Type: watch.Put, Key: "p/comes", Value: []byte("2"), Revision: last},
+		{Type: watch.Synced, Revision: gone},
+	}, k.groups[1], "the difference, deletes first, with neither what has not changed nor what has come and gone")
+	assert.Less(t, n.total()-asked, 15, "no hot loop after compaction: %v %v", n.unary, n.streams)
+
+	next := put(t, writer, "p/comes", "3")
+	k.await(t, "a change after it", k.holds("p/comes", "3"))
+	assert.Equal(t, []watch.Event{{Type: watch.Put, Key: "p/comes", Value: []byte("3"), Revision: next}}, k.groups[2])
+}
+
+func TestE11_a_watch_does_not_notice_a_reconnection_or_a_restart(t *testing.T) {
+	t.Parallel()
+	server := etcdtest.StartProcess(t)
+	writer := server.Client(t)
+	proxy := etcdtest.StartProxy(t, server.Endpoints()[0])
+	c, _ := newClient(t, []string{proxy.Endpoint()})
+	k := consume(t, c, "p/")
+	k.await(t, "the snapshot", func() bool { return len(k.groups) == 1 })
+
+	var want []int64
+	for i := range 60 {
+		switch i % 20 {
+		case 5:
+			server.Restart()
+		case 10:
+			proxy.Reset()
+		}
+		want = append(want, put(t, writer, "p/k", strconv.Itoa(i)))
+	}
+	k.await(t, "the last change", k.holds("p/k", "59"))
+	var got []int64
+	for _, e := range k.events()[1:] {
+		got = append(got, e.Revision)
+	}
+	assert.Equal(t, want, got, "each change once, in order, and nothing else")
+}
+
+func TestE11_a_wiped_server_is_noticed_though_it_looks_the_same(t *testing.T) {
+	t.Parallel()
+	for _, more := range []int{0, 3, 30} {
+		t.Run(fmt.Sprintf("and has seen %d changes since", more), func(t *testing.T) {
+			t.Parallel()
+			server := etcdtest.StartProcess(t)
+			c, _ := newClient(t, server.Endpoints())
+			for i := range 8 {
+				put(t, c, fmt.Sprintf("p/%d", i), "old")
+			}
+			k := consume(t, c, "p/")
+			k.await(t, "the snapshot", func() bool { return len(k.groups) == 1 })
+
+			server.Wipe()
+			server.Restart()
+			for i := range more {
+				put(t, c, fmt.Sprintf("p/%d", i%2), strconv.Itoa(i))
+			}
+			put(t, c, "p/new", "1")
+			k.await(t, "the new state", func() bool {
+				return k.holds("p/new", "1")() && k.lacks("p/7")()
+			})
+			assert.Equal(t, keys(t, c, "p/"), k.state())
+			put(t, c, "p/new", "2")
+			k.await(t, "a change after it", k.holds("p/new", "2"))
+			assert.Equal(t, keys(t, c, "p/"), k.state())
+		})
+	}
+}
+
+// A server whose keys and revisions are those known, but whose values are not, as after a wipe and the same script again.
+func TestE11_a_wiped_server_is_noticed_by_its_values(t *testing.T) {
+	t.Parallel()
+	server := etcdtest.StartProcess(t)
+	c, _ := newClient(t, server.Endpoints())
+	seed := func(value string) {
+		put(t, c, "p/a", value)
+		put(t, c, "p/b", "same")
+	}
+	seed("1")
+	k := consume(t, c, "p/")
+	k.await(t, "the snapshot", func() bool { return len(k.groups) == 1 })
+	server.Wipe()
+	server.Restart()
+	seed("2")
+	k.await(t, "the new value", k.holds("p/a", "2"))
+}
+
+func TestE11_a_watch_survives_the_loss_of_quorum(t *testing.T) {
+	t.Parallel()
+	cluster := etcdtest.StartCluster(t, 3)
+	leader := cluster.Leader()
+	follower := (leader + 1) % 3
+	c, n := newClient(t, []string{cluster.Endpoints()[follower]})
+	put(t, c, "p/k", "1")
+	k := consume(t, c, "p/")
+	k.await(t, "the snapshot", k.holds("p/k", "1"))
+
+	cluster.Partition(follower)
+	writer := cluster.Client(t, leader)
+	put(t, writer, "p/k", "2")
+	last := put(t, writer, "p/k", "3")
+	cluster.Heal(follower)
+	k.await(t, "what happened meanwhile", k.holds("p/k", "3"))
+	var got []int64
+	for _, e := range k.events()[2:] {
+		got = append(got, e.Revision)
+	}
+	assert.Equal(t, []int64{last - 1, last}, got)
+	assert.Less(t, n.count(watchMethod), 40)
+}

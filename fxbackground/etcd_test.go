@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -43,16 +44,13 @@ func TestB7_a_thousand_writes_to_etcd_in_flight_at_stop(t *testing.T) {
 					}))
 					return err
 				}
-				options := []fx.Option{embedded.Module, fxetcd.Module}
-				options = append(options[:position], append([]fx.Option{fxbackground.Module}, options[position:]...)...)
-				// Whoever is asked for first is built first and, without a coordinator, would be stopped last.
-				invoke := []fx.Option{fx.Invoke(func(*fxbackground.Runner) {}), fx.Invoke(func(*clientv3.Client) {})}
-				if position == 2 {
-					invoke[0], invoke[1] = invoke[1], invoke[0]
-				}
+				// Fx builds what a module invokes where the module stands: first is built first and, without a coordinator,
+				// stopped last, when the client and the server are gone.
+				options := slices.Insert([]fx.Option{embedded.Module, fxetcd.Module}, position,
+					fx.Module("tasks", fxbackground.Module, fx.Invoke(func(*fxbackground.Runner) {})))
 				app := fx.New(fx.NopLogger, fxlifecycle.Coordinate(), fx.Supply(zap.NewNop()),
 					fxconfig.From(fxconfig.Text("config.yaml", fmt.Sprintf("etcd: {embedded: {dir: %q}}\nbackgroundTask: %s", t.TempDir(), section))),
-					fx.Options(options...), fx.Options(invoke...), fx.Invoke(open), fx.Populate(&tasks, &client))
+					fx.Options(options...), fx.Invoke(open), fx.Populate(&tasks, &client))
 				require.NoError(t, app.Start(t.Context()))
 
 				const n = 1000

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -90,32 +91,40 @@ func TestE10_terms_never_overlap(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	random := rand.New(rand.NewPCG(seed, 0))
 	t.Logf("seed %d", seed)
-	end := time.After(time.Duration(8*long()) * time.Second)
-	undo := [workers]func(){}
-	for ended := false; !ended; {
-		i := random.IntN(workers)
-		switch {
-		case undo[i] != nil:
-			undo[i]()
-			undo[i] = nil
-		case random.IntN(3) == 0:
+	etcd := connect(t, server.Endpoints()...)
+	// victim is a worker, more often the one that holds the lock than another.
+	victim := func() int {
+		got, err := etcd.Get(t.Context(), "exclusive/lock/log/", clientv3.WithFirstCreate()...)
+		if err == nil && len(got.Kvs) > 0 && random.IntN(4) > 0 {
+			for i, worker := range running {
+				if strings.HasSuffix(string(got.Kvs[0].Value), fmt.Sprintf("process %d", worker.Process.Pid)) {
+					return i
+				}
+			}
+		}
+		return random.IntN(workers)
+	}
+	begin := time.Now()
+	for time.Since(begin) < time.Duration(10*long())*time.Second {
+		i := victim()
+		heal := func() {}
+		switch random.IntN(5) {
+		case 0:
 			kill(i)
 			spawn(i)
-		case random.IntN(2) == 0:
+		case 1, 2:
 			require.NoError(t, running[i].Process.Signal(syscall.SIGSTOP))
-			undo[i] = func() { running[i].Process.Signal(syscall.SIGCONT) }
+			heal = func() { running[i].Process.Signal(syscall.SIGCONT) }
 		default:
 			proxies[i].Drop()
-			undo[i] = proxies[i].Heal
+			heal = proxies[i].Heal
 		}
-		select {
-		case <-end:
-			ended = true
-		case <-time.After(time.Duration(random.IntN(1200)) * time.Millisecond):
-		}
+		// Often longer than the lease of whoever was hit, so that somebody else has taken over when it comes back.
+		<-time.After(time.Duration(200+random.IntN(2800)) * time.Millisecond)
+		heal()
 	}
 
-	got, err := connect(t, server.Endpoints()...).Get(t.Context(), "log/", clientv3.WithPrefix(),
+	got, err := etcd.Get(t.Context(), "log/", clientv3.WithPrefix(),
 		clientv3.WithSort(clientv3.SortByModRevision, clientv3.SortAscend))
 	require.NoError(t, err)
 	last, terms := int64(0), 0

@@ -8,6 +8,7 @@ import (
 
 // A converter turns yaml.v3's tree into a graph of our nodes: anchors resolved, << merged, keys checked.
 type converter struct {
+	trail
 	file    *file
 	report  *report
 	anchors map[*yaml.Node]*node // nil while what stands there is being converted
@@ -40,7 +41,9 @@ func (c *converter) newExtra() *extra {
 }
 
 func (c *converter) problem(y *yaml.Node, format string, args ...any) {
-	c.report.add(Problem{Position: c.file.position(int32(y.Line), int32(y.Column)), Message: fmt.Sprintf(format, args...)}, nil)
+	c.report.add(Problem{
+		Position: c.file.position(int32(y.Line), int32(y.Column)), Path: c.path(), Message: fmt.Sprintf(format, args...),
+	}, nil)
 }
 
 // stop ends the conversion: what follows cannot be trusted to end in time.
@@ -92,7 +95,9 @@ func (c *converter) fresh(y *yaml.Node) *node {
 		n.extra = c.newExtra()
 		n.items = make([]*node, len(y.Content))
 		for i, item := range y.Content {
+			c.enterItem(i)
 			n.items[i] = c.node(item)
+			c.leave()
 		}
 		c.customTag(n, y, "!!seq")
 		n.seal()
@@ -125,6 +130,9 @@ func (c *converter) scalar(y *yaml.Node) *node {
 		n.extra.tag = y.Tag
 	}
 	n.plain = n.tag
+	if n.tag == nullTag && plainTag(n.text) != nullTag {
+		c.problem(y, "is not null, as its tag says")
+	}
 	if !c.literal && hasVariable(n.text) {
 		n.flags |= variable
 	}
@@ -181,6 +189,7 @@ func (c *converter) mapping(y *yaml.Node) *node {
 		if key.Tag == "!!merge" {
 			if len(merges) > 0 {
 				c.problem(y.Content[i], "a second << in one mapping; merge several with <<: [*a, *b]")
+				c.node(value)
 				continue
 			}
 			merges, at = append(merges, value), len(n.entries)
@@ -188,16 +197,20 @@ func (c *converter) mapping(y *yaml.Node) *node {
 		}
 		if old := n.find(key.Value); old >= 0 {
 			e := &n.entries[old]
-			c.problem(y.Content[i], "duplicate key %s, first set at %s", Path(key.Value), c.file.position(e.line, e.col))
+			c.enter(e)
+			c.problem(y.Content[i], "duplicate key, first set at %s", c.file.position(e.line, e.col))
+			c.node(value) // it may have an anchor
+			c.leave()
 			continue
 		}
 		if seen != nil {
 			seen[key.Value] = int32(len(n.entries))
 		}
-		n.entries = append(n.entries, entry{
-			key: key.Value, value: c.node(value),
-			line: int32(y.Content[i].Line), col: int32(y.Content[i].Column),
-		})
+		n.entries = append(n.entries, entry{key: key.Value, line: int32(y.Content[i].Line), col: int32(y.Content[i].Column)})
+		e := &n.entries[len(n.entries)-1]
+		c.enter(e)
+		e.value = c.node(value)
+		c.leave()
 	}
 	c.customTag(n, y, "!!map")
 	if len(merges) > 0 {

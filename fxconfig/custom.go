@@ -15,11 +15,7 @@ func (d *decoder) custom(n *node, v reflect.Value, p *plan) bool {
 	var err error
 	switch p.custom {
 	case customNode:
-		y := d.yamlNode(n)
-		if y == nil {
-			return true // reported
-		}
-		err = target.(yaml.Unmarshaler).UnmarshalYAML(y)
+		err = target.(yaml.Unmarshaler).UnmarshalYAML(yamlNode(n))
 	case customFunc:
 		err = target.(funcUnmarshaler).UnmarshalYAML(func(into any) error { return d.inside(n, into) })
 	case customText:
@@ -70,43 +66,25 @@ func (d *decoder) customError(n *node, err error) {
 	d.report.add(Problem{Position: n.position(), Path: d.path(), Message: err.Error()}, err)
 }
 
-// yamlNode is n as yaml.v3 has it, variables expanded, aliases and << resolved; nil after reporting what cannot be expanded.
-func (d *decoder) yamlNode(n *node) *yaml.Node {
+// yamlNode is n as yaml.v3 has it: variables expanded, aliases and << resolved.
+func yamlNode(n *node) *yaml.Node {
 	y := &yaml.Node{Line: int(n.line), Column: int(n.col)}
-	ok := true
-	add := func(child *node) {
-		if c := d.yamlNode(child); c != nil {
-			y.Content = append(y.Content, c)
-		} else {
-			ok = false
-		}
-	}
 	switch n.kind {
 	case mappingKind:
 		y.Kind, y.Tag = yaml.MappingNode, "!!map"
 		y.Content = make([]*yaml.Node, 0, 2*len(n.entries))
 		for i := range n.entries {
 			e := &n.entries[i]
-			y.Content = append(y.Content, &yaml.Node{
-				Kind: yaml.ScalarNode, Value: e.key, Tag: tagNames[plainTag(e.key)], Line: int(e.line), Column: int(e.col),
-			})
-			d.enter(e)
-			add(e.value)
-			d.leave()
+			key := &yaml.Node{Kind: yaml.ScalarNode, Value: e.key, Tag: tagNames[plainTag(e.key)], Line: int(e.line), Column: int(e.col)}
+			y.Content = append(y.Content, key, yamlNode(e.value))
 		}
 	case sequenceKind:
 		y.Kind, y.Tag = yaml.SequenceNode, "!!seq"
-		y.Content = make([]*yaml.Node, 0, len(n.items))
+		y.Content = make([]*yaml.Node, len(n.items))
 		for i, item := range n.items {
-			d.enterItem(i)
-			add(item)
-			d.leave()
+			y.Content[i] = yamlNode(item)
 		}
 	default:
-		if n.flags&broken != 0 {
-			d.problem(n, "%s", n.problem)
-			return nil
-		}
 		y.Kind, y.Value, y.Tag = yaml.ScalarNode, n.text, tagNames[n.tag]
 		if n.flags&quoted != 0 && n.tag == strTag {
 			y.Style = yaml.DoubleQuotedStyle
@@ -114,9 +92,6 @@ func (d *decoder) yamlNode(n *node) *yaml.Node {
 	}
 	if n.extra != nil && n.extra.tag != "" {
 		y.Tag, y.Style = n.extra.tag, y.Style|yaml.TaggedStyle
-	}
-	if !ok {
-		return nil
 	}
 	return y
 }

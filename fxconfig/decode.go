@@ -3,8 +3,6 @@ package fxconfig
 import (
 	"fmt"
 	"reflect"
-	"strconv"
-	"strings"
 
 	"github.com/fxkit/fxkit/internal/spelling"
 )
@@ -25,55 +23,13 @@ type decoder struct {
 	report report
 }
 
-// A trail is where in the configuration one is.
-type trail struct {
-	paths []string
-	main  int
-	steps []step
-}
-
-type step struct {
-	key  string
-	item int    // of a list, where isItem
-	from uint16 // see entry.from
-	kind kind   // of what the step is in
-}
-
-func (t *trail) enter(e *entry) { t.steps = append(t.steps, step{key: e.key, from: e.from}) }
-func (t *trail) enterItem(i int) {
-	t.steps = append(t.steps, step{item: i, kind: sequenceKind})
-}
-func (t *trail) leave() { t.steps = t.steps[:len(t.steps)-1] }
-
-// path is made only for a problem.
-func (t *trail) path() string {
-	section := t.main
-	var b strings.Builder
-	for i := len(t.steps) - 1; i >= 0; i-- {
-		if from := t.steps[i].from; from > 0 {
-			section = int(from) - 1
-			break
-		}
-	}
-	b.WriteString(t.paths[section])
-	for _, s := range t.steps {
-		if s.kind == sequenceKind {
-			writeKey(&b, strconv.Itoa(s.item))
-		} else {
-			writeKey(&b, s.key)
-		}
-	}
-	return b.String()
-}
-
 func (d *decoder) problem(n *node, format string, args ...any) {
 	d.report.add(Problem{Position: n.position(), Path: d.path(), Message: fmt.Sprintf(format, args...)}, nil)
 }
 
 // value decodes n into v, which can be set.
 func (d *decoder) value(n *node, v reflect.Value, p *plan) {
-	if n.flags&broken != 0 {
-		d.problem(n, "%s", n.problem)
+	if n.flags&broken != 0 && (n.kind == scalarKind || p.custom != noCustom || p.special == specialNode) && d.broken(n) {
 		return
 	}
 	if p.err != nil {
@@ -107,6 +63,31 @@ func (d *decoder) value(n *node, v reflect.Value, p *plan) {
 	default:
 		d.scalar(n, v, p)
 	}
+}
+
+// broken reports the values in n that could not be expanded, if there are any.
+func (d *decoder) broken(n *node) bool {
+	if n.flags&broken == 0 {
+		return false
+	}
+	found := n.kind == scalarKind
+	switch n.kind {
+	case scalarKind:
+		d.problem(n, "%s", n.problem)
+	case mappingKind:
+		for i := range n.entries {
+			d.enter(&n.entries[i])
+			found = d.broken(n.entries[i].value) || found
+			d.leave()
+		}
+	case sequenceKind:
+		for i, item := range n.items {
+			d.enterItem(i)
+			found = d.broken(item) || found
+			d.leave()
+		}
+	}
+	return found
 }
 
 // pointer fills a copy of what v points to: a default that several configurations point to must stay what it is.

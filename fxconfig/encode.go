@@ -104,7 +104,7 @@ func (e *encoder) yaml(y *yaml.Node) (*node, error) {
 		y = y.Content[0]
 	}
 	var r report
-	c := converter{file: e.file, report: &r, literal: true}
+	c := converter{trail: trail{paths: whole}, file: e.file, report: &r, literal: true}
 	n := c.node(y)
 	return n, r.err()
 }

@@ -1,6 +1,11 @@
 package fxconfig
 
-import "strings"
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+)
 
 // A Problem is one thing that is wrong with the configuration, or with what it was decoded into.
 type Problem struct {
@@ -22,7 +27,7 @@ func (p Problem) String() string {
 	return b.String()
 }
 
-// An Error holds everything that is wrong with a document or a section: at least one Problem.
+// An Error holds everything that is wrong with a document or a section: at least one Problem, file by file.
 // Its text is one line per problem. It unwraps to the errors that UnmarshalYAML, UnmarshalText and
 // Validate methods returned, so errors.Is and errors.As find those.
 type Error struct {
@@ -90,13 +95,44 @@ func (r *report) add(p Problem, cause error) {
 	r.problems = append(r.problems, p)
 }
 
-// err is nil if there was no problem: a nil error, not a nil *Error.
+// err is nil if there was no problem: a nil error, not a nil *Error. The problems come file by file, in the order of each.
 func (r *report) err() error {
 	if len(r.problems) == 0 {
 		return nil
+	}
+	if len(r.problems) > 1 {
+		sortProblems(r.problems)
 	}
 	if r.more > 0 {
 		r.problems = append(r.problems, Problem{Message: plural(r.more, "further problem", "further problems")})
 	}
 	return &Error{Problems: r.problems, causes: r.causes}
+}
+
+func sortProblems(problems []Problem) {
+	files := map[string]int{} // in order of appearance
+	for _, p := range problems {
+		name, _, _ := splitPosition(p.Position)
+		if _, ok := files[name]; !ok {
+			files[name] = len(files)
+		}
+	}
+	slices.SortStableFunc(problems, func(a, b Problem) int {
+		fileA, lineA, colA := splitPosition(a.Position)
+		fileB, lineB, colB := splitPosition(b.Position)
+		return cmp.Or(cmp.Compare(files[fileA], files[fileB]), cmp.Compare(lineA, lineB), cmp.Compare(colA, colB))
+	})
+}
+
+func splitPosition(position string) (file string, line, col int) {
+	file = position
+	for range 2 {
+		i := strings.LastIndexByte(file, ':')
+		n, err := strconv.Atoi(file[i+1:])
+		if i < 0 || err != nil {
+			break
+		}
+		file, line, col = file[:i], n, line
+	}
+	return file, line, col
 }

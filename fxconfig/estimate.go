@@ -2,10 +2,10 @@ package fxconfig
 
 import "bytes"
 
-// estimate says about how many values a document has, before yaml.v3 makes 200 bytes of each. It never says more
-// than half as many again, and never fewer than a third: enough to keep memory bounded. The exact count follows on the tree.
+// estimate says about how many values a document has, before yaml.v3 makes 200 bytes of each: at least a third of
+// what it has, which bounds memory, and not more except where keys begin with ?. The exact count follows on the tree.
 //
-// In block style a value begins at each dash and after each colon, in flow style at each comma and after
+// In block style a value begins at each dash, at each ? and after each colon, in flow style at each comma and after
 // each bracket that is not closed at once. Quoted text, block scalars and comments hold no values.
 func estimate(text []byte) int {
 	if len(text) <= maxValues {
@@ -79,9 +79,7 @@ func (e *estimator) blockLine() {
 			e.skipLine()
 			return
 		case (c == '-' || c == '?') && blank(e.peek(e.i+1)):
-			if c == '-' {
-				e.count++
-			}
+			e.count++
 			parent = e.i - start
 			e.i++
 		case c == '&' || c == '!': // an anchor or a tag before the value

@@ -43,6 +43,7 @@ func (x *expander) node(n *node) *node {
 		e.entries = make([]entry, len(n.entries))
 		for i, old := range n.entries {
 			old.value = x.node(old.value)
+			out.flags |= old.value.flags & broken
 			e.entries[i] = old
 		}
 		out.extra = &e
@@ -51,6 +52,7 @@ func (x *expander) node(n *node) *node {
 		e.items = make([]*node, len(n.items))
 		for i, old := range n.items {
 			e.items[i] = x.node(old)
+			out.flags |= e.items[i].flags & broken
 		}
 		out.extra = &e
 	}

@@ -29,6 +29,7 @@ func merge(base, over *node, fromBase, fromOver uint16) *node {
 		kind:  mappingKind,
 		extra: &extra{entries: entries},
 	}
+	merged.flags |= (base.flags | over.flags) & broken // perhaps only in what was replaced: a value that is asked is looked through
 	merged.seal()
 	return merged
 }

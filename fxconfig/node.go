@@ -37,7 +37,7 @@ const (
 	quoted   flags = 1 << iota // written in quotes, as a block or with a tag: its type does not follow from its text
 	variable                   // it, or something in it, has ${…} to be expanded
 	expanded                   // its text came from an expansion
-	broken                     // its expansion failed: extra.problem
+	broken                     // its expansion failed: extra.problem; or that of something in it
 )
 
 // A node is one value of the merged configuration. Nodes are never changed once Load has returned, and

@@ -44,7 +44,7 @@ func parse(name string, text []byte, r *report) *node {
 	if document == nil || len(document.Content) == 0 {
 		return nil
 	}
-	c := &converter{file: f, report: r}
+	c := &converter{trail: trail{paths: whole}, file: f, report: r}
 	before := len(r.problems)
 	root := c.node(document.Content[0])
 	if len(r.problems) > before || c.stopped {

@@ -186,6 +186,9 @@ func (b planner) structure(p *plan) {
 		tag := fieldTag(sf)
 		// Of an unexported embedded struct reflection can still set the exported fields.
 		if !sf.IsExported() && !(sf.Anonymous && tag.inline && sf.Type.Kind() == reflect.Struct) {
+			if sf.Anonymous && tag.inline {
+				fail("field %s: an inline pointer or map must be exported to be set", sf.Name)
+			}
 			continue
 		}
 		if tag.unknown != "" {

@@ -175,7 +175,11 @@ func parseFloat(text string) (float64, bool) {
 		text = strings.ReplaceAll(text, "_", "")
 	}
 	f, err := strconv.ParseFloat(text, 64)
-	return f, err == nil
+	if err != nil {
+		_, u, ok := parseWhole(text) // !!float 0x10
+		return float64(u), ok
+	}
+	return f, true
 }
 
 func (d *decoder) float(n *node, v reflect.Value) {
@@ -208,9 +212,7 @@ func (d *decoder) float(n *node, v reflect.Value) {
 // specialStruct decodes the structs that are scalars or nodes in YAML.
 func (d *decoder) specialStruct(n *node, v reflect.Value, p *plan) {
 	if p.special == specialNode {
-		if y := d.yamlNode(n); y != nil {
-			v.Set(reflect.ValueOf(*y))
-		}
+		v.Set(reflect.ValueOf(*yamlNode(n)))
 		return
 	}
 	t, ok := parseTime(n)
@@ -230,8 +232,7 @@ func parseTime(n *node) (t time.Time, ok bool) {
 }
 
 func (d *decoder) genericScalar(n *node) any {
-	if n.flags&broken != 0 {
-		d.problem(n, "%s", n.problem)
+	if d.broken(n) {
 		return nil
 	}
 	switch n.tag {

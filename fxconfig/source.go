@@ -68,7 +68,12 @@ func Layers(path, env string) []Source {
 }
 
 // Text is YAML from a string. In errors name stands for the file.
-func Text(name, yaml string) Source { return textSource{name, yaml} }
+func Text(name, yaml string) Source {
+	if name == "" {
+		name = "text"
+	}
+	return textSource{name, yaml}
+}
 
 // Value is one Go value at a dotted path; the empty path is the whole. It is taken literally: nothing in it is expanded.
 // Maps, structs (by their yaml tags), slices, text, numbers, booleans, Secret, and what has MarshalYAML or
@@ -148,3 +153,19 @@ type failedSource struct{ err error }
 func (s failedSource) load(*loading) (*node, error) { return nil, s.err }
 
 var errNilSource = errors.New("fxconfig: a Source is nil")
+
+func (s fileSource) String() string { return fmt.Sprintf("File(%q)", s.path) }
+
+func (s optionalSource) String() string { return fmt.Sprintf("Optional(%v)", s.source) }
+
+func (s textSource) String() string { return fmt.Sprintf("Text(%q, …)", s.name) }
+
+func (s valueSource) String() string { return fmt.Sprintf("Value(%q, …)", s.path) }
+
+func (s failedSource) String() string { return s.err.Error() }
+
+// What %#v prints, for the sources that hold values: they may be secrets.
+
+func (s textSource) GoString() string     { return s.String() }
+func (s optionalSource) GoString() string { return s.String() }
+func (s valueSource) GoString() string    { return s.String() }

@@ -124,6 +124,12 @@ func (w *walker) child(v reflect.Value, p *plan, n *node, key string) {
 	if !p.validates {
 		return
 	}
+	w.value(v, p, w.down(n, key))
+	w.up()
+}
+
+// down goes to what the configuration has beneath a key of n, which may be nothing.
+func (w *walker) down(n *node, key string) *node {
 	s, place := step{key: key}, ""
 	value, line, col := n.child(key)
 	if value != nil {
@@ -133,7 +139,10 @@ func (w *walker) child(v reflect.Value, p *plan, n *node, key string) {
 		}
 	}
 	w.steps, w.places = append(w.steps, s), append(w.places, place)
-	w.value(v, p, value)
+	return value
+}
+
+func (w *walker) up() {
 	w.steps, w.places = w.steps[:len(w.steps)-1], w.places[:len(w.places)-1]
 }
 
@@ -163,11 +172,9 @@ func (w *walker) problem(err error, n *node) {
 	if !ok {
 		e = beneath("", err)
 	}
-	path := w.path()
 	for _, p := range e.Problems {
 		if p.Position == "" {
-			p.Position = w.position(n, p.Path)
-			p.Path = joinPaths(path, p.Path)
+			p.Path, p.Position = w.locate(n, p.Path)
 		}
 		// An embedded struct lends its Validate to the struct around it, which makes two calls of one method.
 		if len(w.report.problems) > hintsFor || !slices.Contains(w.report.problems, p) {
@@ -183,27 +190,25 @@ func isJoin(err error, parts []error) bool {
 	return !isError && len(parts) > 0 && err.Error() == errors.Join(parts...).Error()
 }
 
-// position is where the key at path beneath n stands, or else the nearest thing that the configuration has.
-func (w *walker) position(n *node, path string) string {
-	position := ""
-	for more := path != ""; more && n != nil; {
-		key, rest, again, err := cutPath(path)
-		if err != nil {
-			break
-		}
-		var line, col int32
-		if n, line, col = n.child(key); n != nil {
-			position = n.file.position(line, col)
-		}
-		path, more = rest, again
+// locate gives the whole path of what is at path beneath n, and where it stands, or else the nearest thing that the configuration has.
+func (w *walker) locate(n *node, path string) (whole, position string) {
+	depth := len(w.steps)
+	keys, err := splitPath(path)
+	if err != nil {
+		keys = []string{path}
 	}
+	for _, key := range keys {
+		n = w.down(n, key)
+	}
+	whole = w.path()
 	for i := len(w.places) - 1; i >= 0 && position == ""; i-- {
 		position = w.places[i]
 	}
 	if position == "" {
 		position = w.section.position()
 	}
-	return position
+	w.steps, w.places = w.steps[:depth], w.places[:depth]
+	return whole, position
 }
 
 // keyText is a map's key as YAML has it.

@@ -100,7 +100,9 @@
 //
 //	fxqualifier: provide app.Notifier[channel=log] at alerts.go:40: app.NewFileLog (notify.go:37) returns *app.FileLog, which does not implement app.Notifier (method Notify is missing)
 //
-// A dependency that nobody provides is Fx's own error. It names the user's constructor and the type with its name.
+// What nobody provides is Fx's own error, which names the constructor that wants it. Here Collect[Notifier] is missing:
+//
+//	missing dependencies for function "app".NewAlerts (notify.go:41): missing type: *fxqualifier.Set[app.Notifier]
 //
 // # Tests
 //

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/fxkit/fxkit/internal/fxloc"
 	"github.com/fxkit/fxkit/internal/spelling"
 )
 
@@ -27,10 +28,10 @@ const maxListed = 20
 type lookupError struct {
 	*catalogue
 	asked  []Qualifier
-	caller string
+	caller uintptr // of the call of Get; Line wants where that returns to
 }
 
-func (c *catalogue) lookupError(asked []Qualifier, caller string) error {
+func (c *catalogue) lookupError(asked []Qualifier, caller uintptr) error {
 	return &lookupError{c, slices.Clone(asked), caller}
 }
 
@@ -48,7 +49,7 @@ func (e *lookupError) Unwrap() error {
 
 func (e *lookupError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "fxqualifier: get %s, asked for at %s: ", describe(e.typ, e.asked), e.caller)
+	fmt.Fprintf(&b, "fxqualifier: get %s, asked for at %s: ", describe(e.typ, e.asked), fxloc.Line(e.caller+1))
 	listed := slices.Collect(e.matching(e.asked))
 	if len(listed) > 1 {
 		fmt.Fprintf(&b, "ambiguous: %d members match%s:", len(listed), e.tellApart(listed))

@@ -127,10 +127,13 @@ func ExampleProvide_errors() {
 	failure(
 		fxqualifier.Provide[Notifier](NewFileLog, ByChannel.Of("log")),
 	)
+	err := fx.New(fx.NopLogger, fx.Provide(NewAlerts), fx.Invoke(func(*Alerts) {})).Err()
+	fmt.Println(readable(err))
 	// Output:
 	// cannot provide function "app".NewPager (notify.go:28): cannot provide app.Notifier[name="channel=mail"] from [0].Field0: already provided by "app".NewMail (notify.go:27)
 	// fxqualifier: attribute "channel" must have one type of value, and is used with 2: app.Channel by app.NewMail (notify.go:27) and string by app.NewPager (notify.go:28)
 	// fxqualifier: provide app.Notifier[channel=log] at alerts.go:40: app.NewFileLog (notify.go:37) returns *app.FileLog, which does not implement app.Notifier (method Notify is missing)
+	// missing dependencies for function "app".NewAlerts (notify.go:41): missing type: *fxqualifier.Set[app.Notifier]
 }
 
 func ExampleNewSet() {
@@ -167,7 +170,7 @@ func ExampleDynamic() {
 
 var (
 	inThisFile = regexp.MustCompile(`\S*/example_test\.go:\d+`)
-	noted      = regexp.MustCompile(`(?s)^fx\.Provide.*Failed: |^could not build.*?(fxqualifier: )`)
+	noted      = regexp.MustCompile(`(?s)^fx\.Provide.*Failed: |^could not build.*?(missing dep)|^could not build.*?(fxqualifier: )`)
 )
 
 // readable is an error with short paths, without the stack that Fx puts before it, and with a place in this file that
@@ -178,7 +181,7 @@ func readable(err error) string {
 	s = strings.ReplaceAll(s, "notify_test.go", "notify.go")
 	s = strings.ReplaceAll(s, "github.com/fxkit/fxkit/fxqualifier_test", "app")
 	s = strings.ReplaceAll(s, "fxqualifier_test.", "app.")
-	return noted.ReplaceAllString(s, "$1")
+	return noted.ReplaceAllString(s, "$1$2")
 }
 
 func TestDoc_shows_only_what_the_examples_run(t *testing.T) {

@@ -72,7 +72,7 @@ func (s *Set[T]) Get(ctx context.Context, qs ...Qualifier) (T, error) {
 	}
 	if position < 0 {
 		var none T
-		return none, s.lookupError(qs, fxloc.Caller(0))
+		return none, s.lookupError(qs, fxloc.CallerPC(0))
 	}
 	if r := &s.values[position]; r.get == nil {
 		return r.value, nil

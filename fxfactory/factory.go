@@ -43,6 +43,7 @@ type Factory[T, C any] struct {
 	records   map[string]*record[T, C] // every name that is taken
 	anonymous map[*instance[T]]struct{}
 	retiring  map[*instance[T]]*time.Timer
+	notes     []func() // what to log once the lock is free
 	live      int      // how many instances lookups can find
 	names     []string // of the live instances, sorted; nil when outdated, never written once made
 }
@@ -89,6 +90,18 @@ func newFactory[T, C any](name string, spec Spec[T, C], o options, src source[C]
 	f.stopping, f.halt = context.WithCancelCause(context.Background())
 	f.table.Store(&table[T]{})
 	return f
+}
+
+// note has something logged by unlock: a logger is the user's code, too. f.mu is held.
+func (f *Factory[T, C]) note(log func()) { f.notes = append(f.notes, log) }
+
+func (f *Factory[T, C]) unlock() {
+	notes := f.notes
+	f.notes = nil
+	f.mu.Unlock()
+	for _, log := range notes {
+		log()
+	}
 }
 
 // Name is the factory's name: under Fx, its section of the configuration.

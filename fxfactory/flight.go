@@ -159,13 +159,13 @@ func (f *Factory[T, C]) fly(r *record[T, C], fl *flight[T], configure func(*C), 
 		return
 	}
 	f.mu.Lock()
-	defer f.mu.Unlock()
+	defer f.unlock()
 	if fl.settled {
 		return
 	}
 	if r.out != nil {
 		r.out = f.failAt("create", r.name, err)
-		f.logOut(r)
+		f.noteOut(r)
 	}
 	f.settle(r, fl, nil, err)
 }
@@ -209,12 +209,12 @@ func (f *Factory[T, C]) admit(ctx context.Context, in *instance[T], patient bool
 	if !begun {
 		err = checked()
 	}
-	f.mu.Unlock()
+	f.unlock()
 	if begun {
 		if err = f.start(ctx, in, patient); err == nil {
 			f.mu.Lock()
 			err = checked()
-			f.mu.Unlock()
+			f.unlock()
 		}
 	}
 	if err != nil {

@@ -41,7 +41,7 @@ func build[T, C any](ctx context.Context, name string, spec Spec[T, C], o option
 		return nil, err
 	}
 	f.mu.Lock()
-	defer f.mu.Unlock()
+	defer f.unlock()
 	f.publishAll()
 	return f, nil
 }
@@ -82,7 +82,7 @@ func (f *Factory[T, C]) createAll(ctx context.Context, all []planned[C]) error {
 		case priority == Low:
 			for _, r := range group {
 				if r.out != nil {
-					f.logOut(r)
+					f.noteOut(r)
 				}
 			}
 		case len(errs) > 0:
@@ -92,8 +92,10 @@ func (f *Factory[T, C]) createAll(ctx context.Context, all []planned[C]) error {
 	return nil
 }
 
-func (f *Factory[T, C]) logOut(r *record[T, C]) {
-	f.log.Warn("an instance of priority Low is out", zap.String("instance", r.name), zap.Error(r.out))
+// noteOut logs that an instance is out. f.mu is held.
+func (f *Factory[T, C]) noteOut(r *record[T, C]) {
+	name, err := r.name, r.out
+	f.note(func() { f.log.Warn("an instance of priority Low is out", zap.String("instance", name), zap.Error(err)) })
 }
 
 // grace is how long a failed startup whose context has ended waits for user code that is just returning.

@@ -125,52 +125,69 @@ func (f *Factory[T, C]) startGroup(ctx context.Context, group []starter[T, C]) e
 }
 
 func (f *Factory[T, C]) startOne(ctx context.Context, s starter[T, C]) error {
-	if s.in.priority == Low { // its time is up a little before that of the whole, or it would fail the whole
-		var release context.CancelFunc
+	work := ctx
+	if s.in.priority == Low {
+		// It may fail, but not by using up the time of the whole: so it has a little less, and its destruction a little of that.
+		var release, releaseWork context.CancelFunc
 		ctx, release = early(ctx)
 		defer release()
+		work, releaseWork = early(ctx)
+		defer releaseWork()
 	}
-	err := f.start(ctx, s.in, false)
+	err := f.start(work, s.in, false)
 	if err == nil {
 		return nil
 	}
-	err = f.failAt("start", s.in.name, err)
-	f.mu.Lock()
-	if f.phase >= phaseStopping {
-		f.mu.Unlock()
-		return err
-	} else if r := s.record; r != nil && r.current != s.in || r == nil && !f.holds(s.in) {
-		f.mu.Unlock()
-		return nil // removed, replaced or closed meanwhile: its start concerns nobody
-	} else if s.in.priority != Low || r == nil {
-		f.mu.Unlock()
-		return err
-	} else if r.injected {
-		f.mu.Unlock()
-		return fmt.Errorf("%w (it is of priority Low, but injected, so nobody can do without it)", err)
+	destroyed, err := f.startFailed(s, f.failAt("start", s.in.name, err))
+	if destroyed != nil {
+		select {
+		case <-destroyed:
+		case <-ctx.Done():
+		}
 	}
-	r := s.record
-	r.current, r.out = nil, err
-	f.unpublish(s.in)
-	f.logOut(r)
-	end := f.work.begin("destroy", s.in.name)
-	f.mu.Unlock()
-	discard := func() {
-		defer end()
-		f.discard(s.in, err)
-	}
-	if s.in.busy() { // Spec.Start ignores its context: not even its destruction is waited for
-		go discard()
-	} else {
-		discard()
-	}
-	return nil
+	return err
 }
 
-// holds says whether an anonymous instance is still open. f.mu is held.
-func (f *Factory[T, C]) holds(in *instance[T]) bool {
-	_, ok := f.anonymous[in]
-	return ok
+// startFailed decides what an instance's failure means: that of the whole, or that a Low instance is taken out and destroyed.
+func (f *Factory[T, C]) startFailed(s starter[T, C], err error) (destroyed <-chan struct{}, _ error) {
+	f.mu.Lock()
+	defer f.unlock()
+	switch r := s.record; {
+	case f.phase >= phaseStopping:
+		return nil, err
+	case !f.holds(s):
+		return nil, nil // removed, replaced or closed meanwhile: its start concerns nobody
+	case r == nil || r.priority != Low:
+		return nil, err
+	case r.injected:
+		return nil, fmt.Errorf("%w (it is of priority Low, but somebody has it injected and cannot do without)", err)
+	default:
+		return f.takeOut(r, err), nil
+	}
+}
+
+// takeOut makes a Low instance one that is out, and destroys it. f.mu is held.
+func (f *Factory[T, C]) takeOut(r *record[T, C], err error) (destroyed <-chan struct{}) {
+	in := r.current
+	r.current, r.out = nil, err
+	f.unpublish(in)
+	f.noteOut(r)
+	end, done := f.work.begin("destroy", in.name), make(chan struct{})
+	go func() {
+		defer close(done)
+		defer end()
+		f.discard(in, err)
+	}()
+	return done
+}
+
+// holds says whether what is to be started is still the factory's. f.mu is held.
+func (f *Factory[T, C]) holds(s starter[T, C]) bool {
+	if s.record == nil {
+		_, open := f.anonymous[s.in]
+		return open
+	}
+	return f.records[s.in.name] == s.record && s.record.current == s.in
 }
 
 var retries = backoff.Policy{Base: 200 * time.Millisecond, Max: 30 * time.Second}
@@ -199,7 +216,7 @@ func (f *Factory[T, C]) recovered(r *record[T, C]) {
 	f.endRetries(r)
 	if r.out != nil {
 		r.out, r.attempts = nil, 0
-		f.log.Info("an instance of priority Low is back", zap.String("instance", r.name))
+		f.note(func() { f.log.Info("an instance of priority Low is back", zap.String("instance", r.name)) })
 	}
 }
 

@@ -130,9 +130,9 @@ func (f *Factory[T, C]) teardown(ctx context.Context, all []*instance[T]) {
 // stopFailed keeps an error for Stop, or logs it if Stop has returned.
 func (f *Factory[T, C]) stopFailed(err error) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
+	defer f.unlock()
 	if f.stopLeft {
-		f.log.Error("destroy failed", zap.Error(err))
+		f.note(func() { f.log.Error("destroy failed", zap.Error(err)) })
 		return
 	}
 	f.stopErrs = append(f.stopErrs, err)

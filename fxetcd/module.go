@@ -27,7 +27,7 @@ type Factory = fxfactory.Factory[*clientv3.Client, Config]
 //
 // It takes from the application, if they are there: a *zap.Logger, an EndpointSource, a trace.TracerProvider and a metric.MeterProvider.
 var Module = fxfactory.Module[*clientv3.Client, Config](section, newSpec,
-	fxfactory.Keys("embedded", "registry"), fxfactory.Concurrency(concurrency))
+	fxfactory.Keys("embedded", "exclusive", "registry"), fxfactory.Concurrency(concurrency))
 
 // Named provides a *clientv3.Client under name:"<name>" for each name given.
 func Named(names ...string) fx.Option {

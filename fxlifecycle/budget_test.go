@@ -359,7 +359,8 @@ func TestL16_a_hook_that_ignores_the_cancellation_is_left_behind(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		h := hang{release: make(chan struct{})}
-		c := newChain().at("b.Init", h.run).new()
+		core, logs := observer.New(zap.WarnLevel)
+		c := newChain().at("b.Init", h.run).new(fx.Replace(zap.New(core)))
 		start := make(chan error, 1)
 		go func() { start <- c.app.Start(context.Background()) }()
 		synctest.Wait()
@@ -368,6 +369,10 @@ func TestL16_a_hook_that_ignores_the_cancellation_is_left_behind(t *testing.T) {
 		assert.ErrorContains(t, err, "left behind after 5.53s", "half of the first phase: a.PreDestroy has the rest")
 		assert.ErrorContains(t, <-start, `fxlifecycle: Init "b" of `, "start ends as well, and says what hung")
 		c.verify(t)
+		require.Equal(t, 1, logs.Len())
 		close(h.release)
+		synctest.Wait()
+		require.Equal(t, 2, logs.Len())
+		assert.Equal(t, "fxlifecycle: a hook that was left behind has returned", logs.All()[1].Message)
 	})
 }

@@ -3,6 +3,7 @@ package fxlifecycle_test
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -186,30 +187,33 @@ func TestL11_Fx_events_keep_the_names_of_the_functions(t *testing.T) {
 
 func TestL15_what_Fx_does_not_stop_Close_cleans_up(t *testing.T) {
 	t.Parallel()
-	ended, cancel := context.WithCancel(t.Context())
-	cancel()
-	for name, live := range map[string]func(*testing.T, *fx.App){
-		"New without Start": func(*testing.T, *fx.App) {},
-		"Start with a cancelled context": func(t *testing.T, app *fx.App) {
+	for name, live := range map[string]func(*testing.T, context.Context, *fx.App){
+		"New without Start": func(*testing.T, context.Context, *fx.App) {},
+		"Start with a cancelled context": func(t *testing.T, ended context.Context, app *fx.App) {
 			require.ErrorIs(t, app.Start(ended), context.Canceled)
 		},
-		"Stop with a context that has ended": func(t *testing.T, app *fx.App) {
+		"Stop with a context that has ended": func(t *testing.T, ended context.Context, app *fx.App) {
 			require.NoError(t, app.Start(t.Context()))
 			require.ErrorIs(t, app.Stop(ended), context.Canceled)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := newChain().new()
-			live(t, c.app)
-			assert.Zero(t, c.count("c.Destroy"), "Fx runs no hook at all")
-			require.NoError(t, c.coordinator.Close(t.Context()))
-			c.verify(t)
-			assert.Equal(t, c.count("c.Init"), c.count("c.PreDestroy"))
-			assert.Equal(t, c.count("raw.OnStart"), c.count("raw.OnStop"))
-			require.NoError(t, c.coordinator.Close(t.Context()), "idempotent")
-			c.verify(t)
-			assert.ErrorIs(t, c.app.Start(t.Context()), fxlifecycle.ErrStopped)
+			synctest.Test(t, func(t *testing.T) {
+				ended, cancel := context.WithCancel(t.Context())
+				cancel()
+				c := newChain().new()
+				live(t, ended, c.app)
+				synctest.Wait() // Fx returns before its goroutine has
+				assert.Zero(t, c.count("c.Destroy"), "Fx runs no hook at all")
+				require.NoError(t, c.coordinator.Close(t.Context()))
+				c.verify(t)
+				assert.Equal(t, c.count("c.Init"), c.count("c.PreDestroy"))
+				assert.Equal(t, c.count("raw.OnStart"), c.count("raw.OnStop"))
+				require.NoError(t, c.coordinator.Close(t.Context()), "idempotent")
+				c.verify(t)
+				assert.ErrorIs(t, c.app.Start(t.Context()), fxlifecycle.ErrStopped)
+			})
 		})
 	}
 }

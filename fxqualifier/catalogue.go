@@ -9,7 +9,6 @@ import (
 // A catalogue is the part of a Set that does not depend on T: which members there are and how to find them. A member
 // is known by its position in the order of registration.
 type catalogue struct {
-	typ        reflect.Type
 	members    []catalogued
 	all        []int32 // 0, 1, 2, …: a slice of it is the list of one member
 	several    [][]int32

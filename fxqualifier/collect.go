@@ -3,7 +3,6 @@ package fxqualifier
 import (
 	"cmp"
 	"context"
-	"reflect"
 	"slices"
 
 	"go.uber.org/fx"
@@ -11,10 +10,7 @@ import (
 	"github.com/fxkit/fxkit/internal/fxloc"
 )
 
-const (
-	groupName = "fxqualifier.members"
-	groupTag  = `group:"` + groupName + `"`
-)
+const groupTag = `group:"fxqualifier.members"`
 
 // Collect provides *Set[T], the lookup over all that was provided as T with qualifiers, by whichever module. It is
 // given to an application once, by the owner of T. The members are built when the Set is, which is when somebody
@@ -61,5 +57,5 @@ func (o *order[T]) take() int {
 
 func collect[T any](_ *order[T], entries []entry[T]) *Set[T] {
 	slices.SortFunc(entries, func(a, b entry[T]) int { return cmp.Compare(a.number, b.number) })
-	return newSet(reflect.TypeFor[T](), entries)
+	return newSet(entries)
 }

@@ -27,17 +27,9 @@ const maxListed = 20
 // A lookupError is written out only if somebody reads it: a lookup that may fail can stand on a request path.
 type lookupError struct {
 	*catalogue
+	typ    reflect.Type
 	asked  []Qualifier
 	caller uintptr // of the call of Get; Line wants where that returns to
-}
-
-func (c *catalogue) lookupError(asked []Qualifier, caller uintptr) error {
-	return &lookupError{c, slices.Clone(asked), caller}
-}
-
-func (c *catalogue) resolveError(i int32, err error) error {
-	m := c.members[i]
-	return fmt.Errorf("fxqualifier: get %s of %s: %w", describe(c.typ, m.qualifiers), m.where, err)
 }
 
 func (e *lookupError) Unwrap() error {

@@ -49,11 +49,11 @@ func NewSet[T any](members ...Member[T]) (*Set[T], error) {
 	if err := errors.Join(append(errs, checkRegistrations(registrations))...); err != nil {
 		return nil, err
 	}
-	return newSet(reflect.TypeFor[T](), entries), nil
+	return newSet(entries), nil
 }
 
-func newSet[T any](typ reflect.Type, entries []entry[T]) *Set[T] {
-	s := &Set[T]{catalogue: catalogue{typ: typ}, values: make([]resolver[T], len(entries))}
+func newSet[T any](entries []entry[T]) *Set[T] {
+	s := &Set[T]{values: make([]resolver[T], len(entries))}
 	for i, e := range entries {
 		s.add(e.qualifiers, e.where)
 		s.values[i] = resolver[T]{e.value, e.get}
@@ -72,7 +72,7 @@ func (s *Set[T]) Get(ctx context.Context, qs ...Qualifier) (T, error) {
 	}
 	if position < 0 {
 		var none T
-		return none, s.lookupError(qs, fxloc.CallerPC(0))
+		return none, &lookupError{&s.catalogue, reflect.TypeFor[T](), slices.Clone(qs), fxloc.CallerPC(0)}
 	}
 	if r := &s.values[position]; r.get == nil {
 		return r.value, nil
@@ -111,7 +111,8 @@ func (s *Set[T]) resolve(ctx context.Context, i int32) (T, error) {
 	value, err := r.get(ctx)
 	if err != nil {
 		var none T
-		return none, s.resolveError(i, err)
+		m := &s.members[i]
+		return none, fmt.Errorf("fxqualifier: get %s of %s: %w", describe(reflect.TypeFor[T](), m.qualifiers), m.where, err)
 	}
 	return value, nil
 }

@@ -171,6 +171,9 @@ func TestSet_that_is_zero_is_empty(t *testing.T) {
 	t.Parallel()
 	var set fxqualifier.Set[Hello]
 	assert.Empty(t, hellos(t, &set))
+	_, err := set.Get(t.Context(), Kind.Of("a"))
+	require.ErrorIs(t, err, fxqualifier.ErrNotFound)
+	assert.Equal(t, "fxqualifier: get app.Hello[kind=a], asked for at set_test.go:N: not found: no app.Hello was provided with fxqualifier.Provide", short(err))
 	assert.Empty(t, set.Members())
 	empty := newSet(t)
 	assert.Empty(t, hellos(t, empty, Kind.Of("a")))

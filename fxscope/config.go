@@ -3,6 +3,8 @@ package fxscope
 import (
 	"fmt"
 	"time"
+
+	"github.com/fxkit/fxkit/fxconfig"
 )
 
 // Config is section scope of the configuration.
@@ -17,7 +19,7 @@ func DefaultConfig() Config { return Config{EndTimeout: 15 * time.Second} }
 // Validate reports an EndTimeout that is not positive.
 func (c Config) Validate() error {
 	if c.EndTimeout <= 0 {
-		return fmt.Errorf("endTimeout is %v: it must be positive, a scope cannot end in no time (the default is %v)", c.EndTimeout, DefaultConfig().EndTimeout)
+		return fxconfig.At("endTimeout", fmt.Errorf("%v is not positive, and no scope ends in no time (the default is %v)", c.EndTimeout, DefaultConfig().EndTimeout))
 	}
 	return nil
 }

@@ -463,7 +463,7 @@ func TestConfig_endTimeout(t *testing.T) {
 	for _, text := range []string{"0s", "-1s", "soon", "{}"} {
 		err := planError(t, fxconfig.From(fxconfig.Text("config.yaml", "scope: {endTimeout: "+text+"}")), fxscope.Value[tenant]())
 		assert.ErrorContains(t, err, "config.yaml:1:", text)
-		assert.Regexp(t, `scope(\.|: )endTimeout`, err.Error())
+		assert.ErrorContains(t, err, "scope.endTimeout: ")
 	}
 	assert.ErrorContains(t, planError(t, fxconfig.From(fxconfig.Text("config.yaml", "scope: {endTimout: 1s}")), fxscope.Value[tenant]()), `did you mean "endTimeout"?`)
 	begin(t, fxconfig.From(fxconfig.Text("config.yaml", "scope: {endTimeout: 1s}")), fxscope.Value[tenant]())

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -48,6 +49,7 @@ type instance struct {
 	leases *keptLeases
 	log    *zap.Logger
 
+	quiet   atomic.Bool // while startup asks, and reports what it finds itself
 	syncing sync.WaitGroup
 }
 
@@ -58,7 +60,8 @@ const placeholder = "127.0.0.1:0"
 // create makes an instance. It does no I/O but to read the files that tls names.
 func (s surroundings) create(name string, cfg Config) (*instance, error) {
 	cfg.fillDefaults()
-	i := &instance{cfg: cfg, tls: cfg.TLS, log: logger(s.log, name)}
+	i := &instance{cfg: cfg, tls: cfg.TLS}
+	i.log = logger(s.log, name, &i.quiet)
 	if len(cfg.Endpoints) == 0 {
 		if s.source == nil {
 			return nil, errors.New("no endpoints: set endpoints, or list embedded.Module for a server in this process")

@@ -12,8 +12,11 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // A cause says in plain words what stands in the way, and unwraps to the error that showed it.
@@ -31,9 +34,22 @@ func (c *cause) Error() string {
 
 func (c *cause) Unwrap() error { return c.err }
 
+// causes are those of several endpoints, in one line.
+type causes []error
+
+func (c causes) Error() string {
+	words := make([]string, len(c))
+	for n, err := range c {
+		words[n] = err.Error()
+	}
+	return strings.Join(words, "; ")
+}
+
+func (c causes) Unwrap() []error { return c }
+
 // explain finds out why a call failed. What a server said is told as it is. Where no server said anything, the client has
 // only "context deadline exceeded" to tell, so each endpoint is tried once more, by hand.
-func (i *instance) explain(ctx context.Context, failed error) error {
+func (i *instance) explain(ctx context.Context, began time.Time, failed error) error {
 	for _, known := range []struct {
 		err   error
 		words string
@@ -47,27 +63,28 @@ func (i *instance) explain(ctx context.Context, failed error) error {
 			return &cause{known.words, failed}
 		}
 	}
+	if !errors.Is(failed, context.DeadlineExceeded) && status.Code(failed) != codes.Unavailable {
+		return failed
+	}
+	deadline, _ := ctx.Deadline()
+	within := deadline.Sub(began).Round(time.Millisecond)
 	endpoints, err := parseEndpoints(i.client.Endpoints())
 	if err != nil {
 		return err
 	}
-	causes := make([]error, len(endpoints))
-	var all sync.WaitGroup
+	all, one := make(causes, len(endpoints)), sync.WaitGroup{}
 	for n, e := range endpoints {
-		all.Go(func() {
-			if c := i.tryByHand(ctx, e); c != nil {
-				causes[n] = fmt.Errorf("%s: %w", e.text, c)
+		one.Go(func() {
+			why := i.tryByHand(ctx, e)
+			if why == nil {
+				// It had its chance to answer the call.
+				why = &cause{"reached, but it did not answer: it is overloaded, or its cluster has no leader", failed}
 			}
+			all[n] = fmt.Errorf("%s: %w", e.text, why)
 		})
 	}
-	all.Wait()
-	// Every endpoint that can be connected to has had its chance to answer the call.
-	for n, e := range endpoints {
-		if causes[n] == nil {
-			causes[n] = fmt.Errorf("%s: %w", e.text, &cause{"the server can be reached, but did not answer in time: it is overloaded, or its cluster has no leader", failed})
-		}
-	}
-	return errors.Join(causes...)
+	one.Wait()
+	return fmt.Errorf("no etcd server answered within %v: %w", within, all)
 }
 
 // tryByHand connects as the client does, up to the first thing that an HTTP/2 server says. Nil: a server is there.
@@ -144,7 +161,7 @@ func explainTLS(ctx context.Context, err error, t *TLS) error {
 		return &cause{"name mismatch: its certificate is for another name; set tls.serverName if that is the right server", err}
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return &cause{"its certificate has expired, or is not valid yet", err}
-	case errors.As(err, &record):
+	case errors.As(err, &record), ctx.Err() == nil && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)):
 		return &cause{"it does not speak TLS: remove tls, and https://, or give the server a certificate", err}
 	}
 	return explainSilence(ctx, err, t)

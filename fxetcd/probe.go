@@ -18,6 +18,8 @@ import (
 func (i *instance) probe(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, i.cfg.DialTimeout)
 	defer cancel()
+	i.quiet.Store(true) // the error says more than the client's log
+	defer i.quiet.Store(false)
 	if err := i.check(ctx); err != nil {
 		return err
 	}
@@ -45,7 +47,7 @@ func (i *instance) check(ctx context.Context) error {
 	case ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return context.Cause(ctx)
 	}
-	return fmt.Errorf("no etcd server answered within %v: %w", time.Since(began).Round(time.Millisecond), i.explain(ctx, err))
+	return i.explain(ctx, began, err)
 }
 
 // timeToRead is ctx's time less what it takes to find out why nobody answered.

@@ -11,10 +11,11 @@ import (
 
 // logger prepares the application's logger for etcd: a name, a level, and an end for etcd's way to end the process.
 // fatal is told what etcd found that it cannot go on with.
-func logger(log *zap.Logger, level zapcore.Level, fatal func(error)) *zap.Logger {
+// While it stops, what etcd says of its connections is left out: they are closed on purpose.
+func logger(log *zap.Logger, level zapcore.Level, fatal func(error), stopping <-chan struct{}) *zap.Logger {
 	log = log.Named("etcd").WithOptions(
 		zap.WithFatalHook(fatalHook(fatal)),
-		zap.WrapCore(func(c zapcore.Core) zapcore.Core { return &expected{Core: c} }),
+		zap.WrapCore(func(c zapcore.Core) zapcore.Core { return &expected{c, stopping} }),
 	)
 	if level > zapcore.DebugLevel && level > log.Level() {
 		log = log.WithOptions(zap.IncreaseLevel(level))
@@ -37,8 +38,11 @@ func (h fatalHook) OnWrite(entry *zapcore.CheckedEntry, fields []zapcore.Field) 
 	runtime.Goexit()
 }
 
-// expected drops the warnings that every start would print about what is meant to be so.
-type expected struct{ zapcore.Core }
+// expected drops the lines about what is meant to be so.
+type expected struct {
+	zapcore.Core
+	stopping <-chan struct{}
+}
 
 var expectedMessages = map[string]bool{
 	"Running http and grpc server on single port. This is not recommended for production.": true,
@@ -46,13 +50,28 @@ var expectedMessages = map[string]bool{
 	"serving client traffic insecurely; this is strongly discouraged!":                     true,
 }
 
+var expectedOfStop = map[string]bool{
+	"setting up serving from embedded etcd failed.": true,
+	"stopping insecure grpc server due to error":    true,
+	"stopped insecure grpc server due to error":     true,
+	"stopping secure grpc server due to error":      true,
+	"stopped secure grpc server due to error":       true,
+}
+
 func (c *expected) With(fields []zapcore.Field) zapcore.Core {
-	return &expected{Core: c.Core.With(fields)}
+	return &expected{c.Core.With(fields), c.stopping}
 }
 
 func (c *expected) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
 	if expectedMessages[entry.Message] {
 		return checked
+	}
+	if expectedOfStop[entry.Message] {
+		select {
+		case <-c.stopping:
+			return checked
+		default:
+		}
 	}
 	return c.Core.Check(entry, checked)
 }

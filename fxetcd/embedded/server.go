@@ -331,7 +331,7 @@ func (s *Server) etcdConfig() (cfg *embed.Config, hold func(), err error) {
 		cfg.AutoCompactionMode = embed.CompactorModePeriodic
 		cfg.AutoCompactionRetention = s.cfg.History.String()
 	}
-	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(logger(stderrlog.Or(s.options.log), s.cfg.LogLevel, s.fail))
+	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(logger(stderrlog.Or(s.options.log), s.cfg.LogLevel, s.fail, s.stopping))
 	for _, fn := range s.options.configure {
 		fn(cfg)
 	}

@@ -1,0 +1,213 @@
+package fxetcd_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/fx"
+
+	"github.com/fxkit/fxkit/fxconfig"
+	"github.com/fxkit/fxkit/fxetcd"
+)
+
+func decode(t *testing.T, text string) (fxetcd.Config, error) {
+	t.Helper()
+	c, err := fxconfig.Load(fxconfig.Text("config.yaml", text))
+	require.NoError(t, err)
+	var cfg fxetcd.Config
+	err = c.Decode(&cfg, "")
+	return cfg, err
+}
+
+func TestE1_endpoints_are_written_as_one_likes(t *testing.T) {
+	t.Parallel()
+	two := []string{"a:2379", "b:2379"}
+	for _, tt := range []struct {
+		name, text string
+		want       []string
+	}{
+		{"a list", "endpoints: [a:2379, b:2379]", two},
+		{"a text", "endpoints: a:2379", two[:1]},
+		{"a text with commas", "endpoints: a:2379, b:2379", two},
+		{"a list with a comma in an item", `endpoints: ["a:2379,b:2379"]`, two},
+		{"hosts", "hosts: [a:2379, b:2379]", two},
+		{"hosts as a text", "hosts: a:2379,b:2379", two},
+		{"host", "host: a:2379", two[:1]},
+		{"host as a list", "host: [a:2379, b:2379]", two},
+		{"with a scheme", "endpoints: ['https://a:2379', 'https://b:2379']", []string{"https://a:2379", "https://b:2379"}},
+		{"a socket", "endpoints: unix:///run/etcd.sock", []string{"unix:///run/etcd.sock"}},
+		{"IPv6", "endpoints: '[::1]:2379'", []string{"[::1]:2379"}},
+		{"none", "dialTimeout: 1s", nil},
+		{"null", "endpoints: null", nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			cfg, err := decode(t, tt.text)
+			require.NoError(t, err)
+			assert.Equal(t, tt.want, cfg.Endpoints)
+		})
+	}
+}
+
+func TestE1_what_cannot_work_is_refused_with_the_reason(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, text, want string }{
+		{"an empty endpoint", "endpoints: ''", `config.yaml:1:12: endpoints: an endpoint is empty`},
+		{"an empty list", "endpoints: []", `config.yaml:1:12: endpoints: no endpoints: give host:port, or leave the key out to use a server of this process`},
+		{"an empty item", "endpoints: [a:1, '']", `config.yaml:1:18: endpoints.1: an endpoint is empty`},
+		{"a trailing comma", "endpoints: 'a:1,'", `config.yaml:1:12: endpoints: an endpoint is empty`},
+		{"a duplicate", "endpoints: [a:1, a:1]", `config.yaml:1:1: endpoints: endpoint "a:1" is given twice`},
+		{"a duplicate by another scheme", "endpoints: [a:1, 'http://a:1']", `endpoint "http://a:1" is given twice`},
+		{"nonsense", "endpoints: '::::'", `endpoint "::::": not host:port`},
+		{"no port", "endpoints: etcd.internal", `endpoint "etcd.internal": no port: servers usually listen on etcd.internal:2379`},
+		{"no host", "endpoints: ':2379'", `endpoint ":2379": no host before the port`},
+		{"port 0", "endpoints: a:0", `endpoint "a:0": the port must be a number from 1 to 65535`},
+		{"a port too high", "endpoints: a:65536", `the port must be a number from 1 to 65535`},
+		{"a strange host", "endpoints: 'a b:1'", `"a b" is neither a host name nor an IP address`},
+		{"an unknown scheme", "endpoints: ftp://a:1", `endpoint "ftp://a:1": unknown scheme "ftp": host:port, http://, https:// or unix://`},
+		{"mixed schemes", "endpoints: ['http://a:1', 'https://b:1']", `endpoints "http://a:1" and "https://b:1" differ in their scheme: the client would use the first one's for all`},
+		{"a scheme and none", "endpoints: ['https://a:1', 'b:1']", `differ in their scheme`},
+		{"a path", "endpoints: http://a:1/v3", `endpoint "http://a:1/v3": nothing may follow the port`},
+		{"a password in the endpoint", "endpoints: http://root:hunter2@a:1", `credentials: they belong in username and password`},
+		{"a socket without a path", "endpoints: unix://", `unix:// needs the path of a socket`},
+		{"two spellings of one key", "endpoints: a:1\nhosts: b:1", `hosts is the same key as endpoints: keep one of them`},
+		{"a misspelt key", "endpiont: a:1", `config.yaml:1:1: endpiont: unknown key (did you mean "endpoints"?)`},
+		{"a username without a password", "username: app", `config.yaml:1:1: username: a username without a password: the client would go unauthenticated`},
+		{"a password without a username", "password: x", `password: a password without a username`},
+		{"a token and a username", "{token: x, username: app, password: y}", `token: either a token, or a username and a password`},
+		{"TLS with an http:// endpoint", "{endpoints: 'http://a:1', tls: {}}", `tls: an http:// endpoint is not encrypted, whatever tls says: write https://, or remove tls`},
+		{"a certificate without a key", "tls: {cert: c.pem}", `cert and key belong together: give both, or neither`},
+		{"an unknown version of TLS", "tls: {minVersion: '1.0'}", `config.yaml:1:7: tls.minVersion: "1.0": "1.2" or "1.3", in quotes`},
+		{"no verification against an authority", "tls: {ca: ca.pem, insecureSkipVerify: true}", `tls.insecureSkipVerify: accepts any certificate, so ca and serverName would mean nothing`},
+		{"a duration without a unit", "dialTimeout: 5", `dialTimeout: `},
+		{"a negative dialTimeout", "dialTimeout: -1s", `dialTimeout: -1s: must be positive`},
+		{"keepalives that servers punish", "keepAliveTime: 5s", `keepAliveTime: 5s is too often: servers close the connections of clients that ask more than every 10s`},
+		{"a negative keepAliveTimeout", "keepAliveTimeout: -1s", `keepAliveTimeout: -1s: must be positive`},
+		{"a backoff that starts beyond its end", "connectBackoff: {base: 5s, max: 1s}", `config.yaml:1:18: connectBackoff.base: 5s is more than max, 1s`},
+		{"sending more than receiving", "{maxSendSize: 4MiB, maxReceiveSize: 1MiB}", `maxSendSize: 4194304 bytes are more than maxReceiveSize, 1048576: what was written could not be read back`},
+		{"a jitter beyond 1", "backoffJitter: 2", `backoffJitter: 2: a fraction from 0 to 1`},
+		{"an unknown startup", "startup: maybe", `startup: "maybe": one of "probe", "skip"`},
+		{"a negative autoSyncInterval", "autoSyncInterval: -1s", `autoSyncInterval: -1s: must be positive`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := decode(t, tt.text)
+			require.Error(t, err)
+			assert.Contains(t, err.Error(), tt.want)
+			assert.NotContains(t, err.Error(), "hunter2")
+		})
+	}
+}
+
+func TestE1_every_key_is_read(t *testing.T) {
+	t.Parallel()
+	cfg, err := decode(t, `
+endpoints: a:2379
+dialTimeout: 1s
+requestTimeout: 2s
+keepAliveTime: 30s
+keepAliveTimeout: 4s
+connectBackoff: {base: 200ms, max: 5s, minConnectTimeout: 6s}
+maxSendSize: 4MiB
+maxReceiveSize: 8MiB
+autoSyncInterval: 1m
+rejectOldCluster: true
+requireLeader: false
+maxUnaryRetries: 7
+backoffWaitBetween: 8ms
+backoffJitter: 0.5
+namespace: audit/
+username: app
+password: hunter2
+tls: {ca: ca.pem, cert: c.pem, key: k.pem, serverName: etcd.internal, minVersion: "1.3"}
+startup: skip
+`)
+	require.NoError(t, err)
+	assert.Equal(t, fxetcd.Config{
+		Endpoints: []string{"a:2379"}, DialTimeout: time.Second, RequestTimeout: 2 * time.Second,
+		KeepAliveTime: 30 * time.Second, KeepAliveTimeout: 4 * time.Second,
+		ConnectBackoff: fxetcd.ConnectBackoff{Base: 200 * time.Millisecond, Max: 5 * time.Second, MinConnectTimeout: 6 * time.Second},
+		MaxSendSize:    4 << 20, MaxReceiveSize: 8 << 20, AutoSyncInterval: time.Minute, RejectOldCluster: true,
+		RequireLeader: new(false), MaxUnaryRetries: 7, BackoffWaitBetween: 8 * time.Millisecond, BackoffJitter: 0.5,
+		Namespace: "audit/", Username: "app", Password: "hunter2",
+		TLS:     &fxetcd.TLS{CA: "ca.pem", Cert: "c.pem", Key: "k.pem", ServerName: "etcd.internal", MinVersion: "1.3"},
+		Startup: fxetcd.Skip,
+	}, cfg)
+	cfg, err = decode(t, "token: abc")
+	require.NoError(t, err)
+	assert.EqualValues(t, "abc", cfg.Token)
+	cfg, err = decode(t, "tls: {insecureSkipVerify: true}")
+	require.NoError(t, err)
+	assert.True(t, cfg.TLS.InsecureSkipVerify)
+}
+
+// E1, E13
+func TestE13_the_factory_shows_effective_values_and_the_section_has_room_for_others(t *testing.T) {
+	t.Parallel()
+	var f *fxetcd.Factory
+	app := fx.New(fx.NopLogger, fxetcd.Module, fx.Populate(&f), yaml(`
+etcd:
+  default: {dialTimeout: 1s}
+  client: {endpoints: [a:1]}
+  clients: {audit: {hosts: b:1, username: app, password: hunter2}}
+  embedded: {dir: data/etcd}
+  registry: {namespace: services}
+`))
+	require.NoError(t, app.Err(), "credentials need no I/O in fx.New")
+	cfg, err := f.Config("audit")
+	require.NoError(t, err)
+	assert.Equal(t, time.Second, cfg.DialTimeout)
+	assert.Equal(t, 5*time.Second, cfg.RequestTimeout)
+	assert.Equal(t, 10*time.Second, cfg.KeepAliveTime)
+	assert.Equal(t, 3*time.Second, cfg.KeepAliveTimeout)
+	assert.Equal(t, fxetcd.ConnectBackoff{Base: 100 * time.Millisecond, Max: 3 * time.Second, MinConnectTimeout: 3 * time.Second}, cfg.ConnectBackoff)
+	assert.True(t, *cfg.RequireLeader)
+	require.NoError(t, f.Stop(t.Context()))
+}
+
+func TestE1_an_error_names_instance_and_position(t *testing.T) {
+	t.Parallel()
+	app := fx.New(fx.NopLogger, fxetcd.Module, yaml("etcd:\n  clients:\n    audit: {endpiont: a:1}\n    main: {endpoints: ['::::']}\n"))
+	require.Error(t, app.Err())
+	assert.ErrorContains(t, app.Err(), `config.yaml:3:13: etcd.clients.audit.endpiont: unknown key (did you mean "endpoints"?)`)
+	assert.ErrorContains(t, app.Err(), `config.yaml:4:24: etcd.clients.main.endpoints.0: endpoint "::::": not host:port`)
+}
+
+func TestE1_files_of_TLS_that_cannot_be_read_fail_at_once(t *testing.T) {
+	t.Parallel()
+	_, err := fxetcd.NewClient(t.Context(), fxetcd.Config{
+		Endpoints: []string{"a:1"},
+		TLS:       &fxetcd.TLS{CA: "missing-ca.pem", Cert: "missing-cert.pem", Key: "missing-key.pem"},
+	})
+	require.Error(t, err)
+	assert.ErrorContains(t, err, "tls.ca: open missing-ca.pem: no such file or directory")
+	assert.ErrorContains(t, err, `tls.cert "missing-cert.pem" and tls.key "missing-key.pem"`)
+
+	_, err = fxetcd.NewClient(t.Context(), fxetcd.Config{Endpoints: []string{"a:1"}, TLS: &fxetcd.TLS{CA: "config_test.go"}})
+	assert.ErrorContains(t, err, `tls.ca: "config_test.go" holds no PEM certificate`)
+}
+
+func TestE1_an_instance_needs_endpoints_from_somewhere(t *testing.T) {
+	t.Parallel()
+	app := fx.New(fx.NopLogger, fxetcd.Module, yaml("etcd: {clients: {audit: {namespace: a/}}}"))
+	assert.ErrorContains(t, app.Err(), "no endpoints: set endpoints, or list embedded.Module for a server in this process")
+	assert.ErrorContains(t, app.Err(), "audit")
+}
+
+// FuzzEndpoints: what is accepted is an endpoint, and nothing makes it fail in another way than by an error.
+func FuzzEndpoints(f *testing.F) {
+	for _, seed := range []string{"a:1", "http://a:1", "unix:///x", "::::", "[::1]:1", "http://u:p@a:1", "a:1,b:2", "", "://", "http://[::1", "a:-1"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		cfg := fxetcd.Config{Endpoints: []string{text}, Startup: fxetcd.Skip}
+		if cfg.Validate() != nil {
+			return
+		}
+		c, err := fxetcd.NewClient(t.Context(), cfg)
+		require.NoError(t, err, "valid, and yet no client can be made of it")
+		require.NoError(t, c.Close())
+	})
+}

@@ -8,18 +8,15 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
+	"github.com/fxkit/fxkit/internal/backoff"
 	"github.com/fxkit/fxkit/internal/guard"
 	"go.uber.org/zap"
 )
 
-// The waits before a loop that failed runs again: from restartFirst, doubling, each half as long or half as long again
-// by chance, to restartLast. A run of restartHealthy starts over.
-const (
-	restartFirst   = 200 * time.Millisecond
-	restartLast    = 30 * time.Second
-	restartHealthy = time.Minute
-)
+// How long a loop that failed waits before it runs again, and what run is so long that the waits start over.
+var restarts = backoff.Policy{Base: 200 * time.Millisecond, Max: 30 * time.Second}
+
+const healthy = time.Minute
 
 // A SuperviseOption is for [Runner.Supervise].
 type SuperviseOption func(*loop)
@@ -68,6 +65,7 @@ type supervisor struct {
 	mu      sync.Mutex
 	ready   bool
 	stopped bool
+	failed  bool    // the application has been told to stop
 	pending []*loop // until ready
 }
 
@@ -111,10 +109,14 @@ func (s *supervisor) stop() {
 	s.stopped, s.pending = true, nil
 }
 
-// failApp stops the application. Fx's Shutdowner is no friend of concurrent calls.
+// failApp stops the application, once: Fx's Shutdowner races with itself, and refuses a second call as an error.
 func (s *supervisor) failApp() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.failed {
+		return nil
+	}
+	s.failed = true
 	return s.shutdown()
 }
 
@@ -145,15 +147,10 @@ func (l *loop) run() {
 	t := l.task
 	defer t.shard.leaveLoop(t)
 	log := t.group.runner.log
-	waits := &backoff.ExponentialBackOff{
-		InitialInterval: restartFirst, Multiplier: 2, RandomizationFactor: 0.5, MaxInterval: restartLast,
-	}
-	waits.Reset()
-	for t.Err() == nil {
+	for failures := 1; t.Err() == nil; failures++ {
 		began := time.Now()
 		// In a goroutine of its own, so that runtime.Goexit ends one run and not the supervision.
 		err := guard.Within(context.Background(), func() error { return t.fn(t) }, nil)
-		ran := time.Since(began)
 		switch {
 		case err == nil:
 			return
@@ -169,17 +166,12 @@ func (l *loop) run() {
 			}
 			return
 		}
-		if ran >= restartHealthy {
-			waits.Reset()
+		if time.Since(began) >= healthy {
+			failures = 1
 		}
-		wait := waits.NextBackOff()
+		wait := restarts.Delay(failures)
 		log.Error("fxbackground: loop failed and will run again", append(t.fields(), zap.Error(err), zap.Duration("wait", wait))...)
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-t.Done():
-			timer.Stop()
-		}
+		backoff.Wait(t, wait)
 	}
 }
 

@@ -88,7 +88,7 @@ func TestB10_a_failure_restarts_the_loop(t *testing.T) {
 				synctest.Wait()
 				require.Len(t, starts, 5)
 				for i := 2; i < 5; i++ {
-					// Doubling, within the jitter of a half either way.
+					// Doubling, less by up to a half at random.
 					wait, previous := starts[i].Sub(starts[i-1]), starts[i-1].Sub(starts[i-2])
 					assert.Greater(t, wait, previous/2)
 					assert.Less(t, wait, 7*previous)

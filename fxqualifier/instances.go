@@ -16,6 +16,7 @@ import (
 // one parameter of type V, which gets the value; what else it takes, Fx provides. No values are legal: the list may come
 // from a configuration that was read before fx.New.
 func Instances[T any, V Scalar](a Attribute[V], constructor any, values ...V) fx.Option {
+	caller := fxloc.Caller(0)
 	err := checkConstructor[T](constructor)
 	position := -1
 	if err == nil {
@@ -33,14 +34,14 @@ func Instances[T any, V Scalar](a Attribute[V], constructor any, values ...V) fx
 	attribute := []Qualifier{a.Of(*new(V))}
 	err = errors.Join(err, checkQualifiers(attribute))
 	if err != nil {
-		caller := fxloc.Caller(0)
 		return fx.Error(fmt.Errorf("fxqualifier: provide instances of %v by %q at %s: %w", reflect.TypeFor[T](), attribute[0].id().name, caller, err))
 	}
+	where := place(constructor, caller)
 	options := make([]fx.Option, 0, 2*len(values)+1)
 	for i, value := range values {
-		options = append(options, provideInstance[T](constructor, position, value, members[i]), provideMember[T](constructor, members[i]))
+		options = append(options, provideInstance[T](constructor, position, value, members[i]), provideMember[T](constructor, where, members[i]))
 	}
-	return fx.Options(append(options, register[T](constructor, attribute, members...))...)
+	return fx.Options(append(options, register[T](where, attribute, members...))...)
 }
 
 // parameterOf is the position of the constructor's one parameter of type V.

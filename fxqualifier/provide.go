@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 
 	"go.uber.org/fx"
 
@@ -18,14 +19,15 @@ import (
 // what implements T, and may return an error. As with fx.Provide it runs once, and only if somebody wants its result,
 // by name or through the Set. Without qualifiers it provides the plain T.
 func Provide[T any](constructor any, qs ...Qualifier) fx.Option {
-	qs = slices.Clone(qs)
+	qs, caller := slices.Clone(qs), fxloc.Caller(0)
 	if err := checkMember[T](constructor, qs); err != nil {
-		return refuse[T]("provide", fxloc.Caller(0), qs, err)
+		return refuse[T]("provide", caller, qs, err)
 	}
+	where := place(constructor, caller)
 	return fx.Options(
 		provideNamed[T](constructor, constructor, qs),
-		provideMember[T](constructor, qs),
-		register[T](constructor, nil, qs),
+		provideMember[T](constructor, where, qs),
+		register[T](where, nil, qs),
 	)
 }
 
@@ -48,13 +50,12 @@ func Dynamic[T any](constructor any, get func(context.Context) (T, error), qs ..
 	}
 	return fx.Options(
 		fx.Provide(fxloc.At(fx.Annotate(member, fx.ResultTags(groupTag)), constructor)),
-		register[T](constructor, nil, qs),
+		register[T](where, nil, qs),
 	)
 }
 
 // provideMember makes a member of Set[T] of what was provided under the name of qs.
-func provideMember[T any](constructor any, qs []Qualifier) fx.Option {
-	where := fxloc.Func(constructor)
+func provideMember[T any](constructor any, where string, qs []Qualifier) fx.Option {
 	member := func(o *order[T], value T) entry[T] {
 		return entry[T]{number: o.take(), qualifiers: qs, where: where, value: value}
 	}
@@ -63,6 +64,15 @@ func provideMember[T any](constructor any, qs []Qualifier) fx.Option {
 		annotations = append(annotations, fx.ParamTags("", Tag(qs...)))
 	}
 	return fx.Provide(fxloc.At(fx.Annotate(member, annotations...), constructor))
+}
+
+// place is the constructor with its file and line. A method value has none; then it is those of the call of Provide.
+func place(constructor any, caller string) string {
+	where := fxloc.Func(constructor)
+	if strings.HasSuffix(where, ")") {
+		return where
+	}
+	return where + " (provided at " + caller + ")"
 }
 
 func checkMember[T any](constructor any, qs []Qualifier) error {

@@ -9,8 +9,6 @@ import (
 	"strings"
 
 	"go.uber.org/fx"
-
-	"github.com/fxkit/fxkit/internal/fxloc"
 )
 
 const (
@@ -30,8 +28,8 @@ type registration struct {
 	attributes []Qualifier
 }
 
-func register[T any](constructor any, attributes []Qualifier, members ...[]Qualifier) fx.Option {
-	r := registration{reflect.TypeFor[T](), fxloc.Func(constructor), members, attributes}
+func register[T any](where string, attributes []Qualifier, members ...[]Qualifier) fx.Option {
+	r := registration{reflect.TypeFor[T](), where, members, attributes}
 	return fx.Supply(fx.Annotated{Group: registrationsName, Target: r})
 }
 

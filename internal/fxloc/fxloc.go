@@ -35,13 +35,17 @@ func Func(fn any) string {
 	return PC(v.Pointer())
 }
 
-// PC is "pkg.Name (file:line)" of the function at a program counter.
+// PC is "pkg.Name (file:line)" of the function at a program counter. A method value, as in cfg.NewClient, has no place
+// of its own: it is "pkg.Type.Name".
 func PC(pc uintptr) string {
 	f := runtime.FuncForPC(pc)
 	if f == nil {
 		return "unknown function"
 	}
 	file, line := f.FileLine(pc)
-	name := strings.TrimSuffix(f.Name(), "-fm")
+	name, isMethodValue := strings.CutSuffix(f.Name(), "-fm")
+	if isMethodValue {
+		return name
+	}
 	return fmt.Sprintf("%s (%s:%d)", name, file, line)
 }

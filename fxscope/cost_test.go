@@ -20,7 +20,7 @@ type (
 	link2 struct{ *link3 }
 	link3 struct{ *link4 }
 	link4 struct{ *link5 }
-	link5 struct{ n int }
+	link5 struct{ _ int }
 )
 
 var chain = fxscope.Provide(

@@ -16,9 +16,9 @@ import (
 
 // What constructors get at run time, so that no plan can see the cycle.
 type (
-	left  struct{ n int }
-	right struct{ n int }
-	third struct{ n int }
+	left  struct{ _ int }
+	right struct{ _ int }
+	third struct{ _ int }
 )
 
 func get[T any](ctx context.Context) error {

@@ -428,7 +428,7 @@ func TestRun_and_Ensure(t *testing.T) {
 	}))
 	assert.Same(t, one, two)
 	assert.NotSame(t, one, three, "an ended scope is of no use")
-	require.NoError(t, begin(t).Ensure(context.WithValue(t.Context(), struct{}{}, 0), func(context.Context) error { return nil }))
+	require.NoError(t, begin(t).Ensure(t.Context(), func(context.Context) error { return nil }))
 	assert.Zero(t, scopes.Live())
 }
 

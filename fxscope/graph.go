@@ -33,9 +33,9 @@ func (n *node) String() string {
 	return n.pkg + "." + n.name
 }
 
-// own tells our own providers, which stand for the user's constructors, from the rest.
-func (n *node) own() bool {
-	return slices.ContainsFunc(n.results, func(r string) bool { return strings.HasPrefix(r, "*fxscope.") })
+// internal tells what nobody means to ask for: Fx's own types, and our providers, which stand for the user's constructors.
+func (n *node) internal() bool {
+	return strings.HasPrefix(n.pkg, "go.uber.org/fx") || slices.ContainsFunc(n.results, func(r string) bool { return strings.HasPrefix(r, "*fxscope.") })
 }
 
 func (g *graph) read() {
@@ -181,7 +181,7 @@ func (g *graph) names() []string {
 	g.once.Do(g.read)
 	var names []string
 	for _, n := range g.ctors {
-		if !n.own() {
+		if !n.internal() {
 			names = append(names, n.results...)
 		}
 	}

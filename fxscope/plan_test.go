@@ -123,7 +123,7 @@ func TestS2_what_is_wrong_with_the_plan_fails_New(t *testing.T) {
 		{
 			"errors in odd places",
 			[]fx.Option{fxscope.Provide(
-				func() (error, *gamma) { return nil, nil }, //nolint:staticcheck // it is what is tested
+				func() (error, *gamma) { return nil, nil }, //lint:ignore ST1008 it is what is tested
 				func(error) *beta { return nil },
 			)},
 			[]string{`an error must be the last result`, `takes an error \(parameter 1\)`},

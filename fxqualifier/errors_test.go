@@ -149,7 +149,7 @@ func TestQ2_an_error_lists_twenty_members_and_counts_the_rest(t *testing.T) {
 	_, err := set.Get(t.Context(), Kind.Of("a"), Region.Of("us"))
 	lines := strings.Split(short(err), "\n\t")
 	require.Len(t, lines, 22)
-	assert.Equal(t, "app.Hello[kind=a,region=eu] of member 101 of NewSet (errors_test.go:N)", lines[1])
+	assert.Equal(t, "app.Hello[kind=a,region=eu] of member 101 of NewSet (set_test.go:N)", lines[1])
 	assert.Equal(t, "and 81 more", lines[21])
 
 	_, err = set.Get(t.Context())

@@ -154,3 +154,20 @@ func TestL9_in_plain_Fx_a_drain_that_hangs_leaves_Destroy_its_time(t *testing.T)
 		close(h.release)
 	})
 }
+
+func TestL7_a_hook_that_succeeds_after_start_gave_it_up_is_not_drained(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		// Start waits 12.3 s for it, the rollback a share of what is left then.
+		c := newChain().at("b.Init", func(context.Context) error { time.Sleep(12500 * time.Millisecond); return nil }).new()
+		ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+		defer cancel()
+		begin := time.Now()
+		err := c.app.Start(ctx)
+		assert.ErrorContains(t, err, `Init "b"`)
+		assert.Equal(t, 12500*time.Millisecond, time.Since(begin), "the rollback waited for it, then went on")
+		assert.NotContains(t, err.Error(), "left behind")
+		assert.Zero(t, c.count("b.PreDestroy"))
+		c.verify(t)
+	})
+}

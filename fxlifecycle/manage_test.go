@@ -167,8 +167,13 @@ func TestL9_without_a_coordinator_an_init_that_ends_after_its_context_destroys_i
 	destroyed := make(chan error, 1)
 	app := fx.New(fx.NopLogger, fx.Invoke(func(lc fx.Lifecycle) error {
 		_, err := fxlifecycle.Manage(lc, &object{name: "a", steps: s, do: map[string]func(context.Context) error{
-			"Init":    func(context.Context) error { cancel(); return nil },
-			"Destroy": func(ctx context.Context) error { destroyed <- ctx.Err(); return nil },
+			"Init": func(context.Context) error { cancel(); return nil },
+			"Destroy": func(ctx context.Context) error {
+				deadline, _ := ctx.Deadline()
+				assert.Greater(t, time.Until(deadline), time.Second)
+				destroyed <- ctx.Err()
+				return nil
+			},
 		}})
 		return err
 	}))
@@ -241,4 +246,24 @@ func TestHooks_name_the_object_in_errors(t *testing.T) {
 	_, err := fxlifecycle.Manage(fxtest.NewLifecycle(t), "a value", fxlifecycle.WithName("ledger"),
 		fxlifecycle.WithHooks(fxlifecycle.Hooks{PostInject: func(context.Context) error { return errors.New("no funds") }}))
 	assert.EqualError(t, err, `fxlifecycle: PostInject "ledger": no funds`)
+}
+
+// eager is a lifecycle that stops every hook, also one that did not start.
+type eager struct{ hooks []fx.Hook }
+
+func (l *eager) Append(h fx.Hook) { l.hooks = append(l.hooks, h) }
+
+func TestL1_another_lifecycle_does_not_make_a_hook_run_twice(t *testing.T) {
+	t.Parallel()
+	s, lc := &steps{}, &eager{}
+	_, err := fxlifecycle.Manage(lc, &object{name: "a", steps: s, do: map[string]func(context.Context) error{
+		"Init": func(context.Context) error { return io.EOF },
+	}})
+	require.NoError(t, err)
+	require.ErrorIs(t, lc.hooks[0].OnStart(t.Context()), io.EOF)
+	for range 2 {
+		require.NoError(t, lc.hooks[0].OnStop(t.Context()))
+	}
+	assert.Equal(t, 1, s.count("a.Destroy"))
+	assert.Zero(t, s.count("a.PreDestroy"))
 }

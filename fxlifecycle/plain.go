@@ -45,6 +45,9 @@ func (p *plain) start(ctx context.Context) error {
 }
 
 func (p *plain) stop(ctx context.Context) error {
+	if p.destroyed.Load() {
+		return nil // Fx does not ask for this, but there are other lifecycles
+	}
 	budget := phase.BudgetOf(ctx, phase.Default)
 	first := phase.NewShares(budget.Begin, budget.ThreeQuarters())
 	first.Add(p.claim)
@@ -53,8 +56,6 @@ func (p *plain) stop(ctx context.Context) error {
 }
 
 func (p *plain) destroy(ctx context.Context, budget phase.Budget) error {
-	if p.destroyed.Swap(true) {
-		return nil
-	}
+	p.destroyed.Store(true)
 	return p.runStop(ctx, destroy, p.hooks.Destroy, time.Until(budget.End))
 }

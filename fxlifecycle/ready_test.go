@@ -123,14 +123,16 @@ func TestOnReady_that_fails_after_start_is_logged(t *testing.T) {
 
 func TestL4_a_start_that_is_cancelled_by_its_last_hook_is_rolled_back(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithCancel(context.Background())
-	c := newChain().at("raw c.OnStart", func(context.Context) error { cancel(); return nil }).new()
-	require.ErrorIs(t, c.app.Start(ctx), context.Canceled)
-	require.NoError(t, ignoreReported(c.coordinator.Close(context.Background())))
-	c.verify(t)
-	assert.Equal(t, 1, c.count("c.PreDestroy"))
-	assert.Equal(t, 1, c.count("raw c.OnStop"))
-	assert.False(t, isReady(c.coordinator))
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(context.Background())
+		c := newChain().at("raw c.OnStart", func(context.Context) error { cancel(); return nil }).new()
+		require.ErrorIs(t, c.app.Start(ctx), context.Canceled)
+		synctest.Wait()
+		c.verify(t)
+		assert.Equal(t, 1, c.count("c.PreDestroy"))
+		assert.Equal(t, 1, c.count("raw c.OnStop"))
+		assert.False(t, isReady(c.coordinator))
+	})
 }
 
 func TestL4_a_context_that_ends_after_start_ends_nothing(t *testing.T) {

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"go.uber.org/fx"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/fxkit/fxkit/fxbackground"
+	"github.com/fxkit/fxkit/fxconfig"
+	"github.com/fxkit/fxkit/fxetcd"
+	"github.com/fxkit/fxkit/fxetcd/embedded"
+	"github.com/fxkit/fxkit/fxlifecycle"
+)
+
+// Config is the section flagd of the configuration.
+type Config struct {
+	Address  string        `yaml:"address"`  // host:port of the API
+	LogLevel zapcore.Level `yaml:"logLevel"` // of what goes to standard error
+}
+
+// Validate reports what would only fail later, and less clearly.
+func (c Config) Validate() error {
+	if c.Address == "" {
+		return fmt.Errorf("address is empty: want host:port, as in 127.0.0.1:8080")
+	}
+	return nil
+}
+
+// options is the application: what it is made of, and the four functions that set it to work.
+func options(s settings, stdout io.Writer) fx.Option {
+	server := embedded.Module
+	if s.endpoints != "" {
+		server = fx.Options()
+	}
+	return fx.Options(
+		fxlifecycle.Coordinate(),
+		fxconfig.From(s.sources()...),
+		fxconfig.Section[Config]("flagd"),
+		fx.NopLogger, // what fails is said once, by main; the Coordinator's journal has the rest
+
+		server,
+		fxetcd.Module,
+		fxetcd.Named("audit"),
+		fxbackground.Module,
+
+		fx.Provide(
+			newLogger,
+			newStore,
+			fx.Annotate(newAudit, fx.ParamTags(``, `name:"audit"`)),
+			newAPI,
+			serveAPI,
+		),
+		fx.Invoke(prune, func(r announcement) { r.announceTo(stdout) }),
+	)
+}
+
+func newLogger(cfg Config) (*zap.Logger, error) {
+	production := zap.NewProductionConfig()
+	production.Level = zap.NewAtomicLevelAt(cfg.LogLevel)
+	production.DisableStacktrace = true
+	return production.Build()
+}

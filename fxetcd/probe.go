@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -57,25 +58,33 @@ func timeToRead(ctx context.Context) time.Duration {
 	return left - max(left/5, min(left/2, 250*time.Millisecond))
 }
 
-// rejectOld asks each server for its version. Those that do not answer are not the ones to judge by.
+// rejectOld asks each server for its version. Those that do not answer are not the ones to judge by, nor to wait for.
 func (i *instance) rejectOld(ctx context.Context) error {
-	var mu sync.Mutex
-	var problems []error
-	var all sync.WaitGroup
-	for _, endpoint := range i.client.Endpoints() {
+	endpoints, err := parseEndpoints(i.client.Endpoints())
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeToRead(ctx)/2)
+	defer cancel()
+	problems, all := make([]error, len(endpoints)), sync.WaitGroup{}
+	for n, e := range endpoints {
 		all.Go(func() {
-			status, err := i.client.Status(ctx, endpoint)
-			if err != nil || !older(status.Version, oldestVersion()) {
-				return
+			if i.tryByHand(ctx, e) != nil {
+				return // etcd's client would wait for it until the end
 			}
-			mu.Lock()
-			defer mu.Unlock()
-			problems = append(problems, fmt.Errorf("%s: the server is too old (%s; at least %s, or set rejectOldCluster: false): %w",
-				endpoint, status.Version, oldestVersion(), clientv3.ErrOldCluster))
+			status, err := i.client.Status(ctx, e.text)
+			if err == nil && older(status.Version, oldestVersion()) {
+				problems[n] = fmt.Errorf("%s: the server is too old (%s; at least %s, or set rejectOldCluster: false): %w",
+					e.text, status.Version, oldestVersion(), clientv3.ErrOldCluster)
+			}
 		})
 	}
 	all.Wait()
-	return errors.Join(problems...)
+	problems = slices.DeleteFunc(problems, func(err error) bool { return err == nil })
+	if len(problems) == 0 {
+		return nil
+	}
+	return causes(problems)
 }
 
 // oldestVersion is the minor version before the client's own: etcd promises no more.

@@ -267,8 +267,13 @@ func randomHistory(t *testing.T, seed uint64, steps int) {
 		assert.Empty(t, k.errs, name)
 		w.judge(name, k.groups)
 	}
-	if got := <-resumed; len(w.lives) == 1 { // a revision alone cannot tell one life of the server from another that has come as far
-		assert.Equal(t, truth, got, "a consumer that resumes")
+	select {
+	case got := <-resumed:
+		if len(w.lives) == 1 { // a revision alone cannot tell one life of the server from another that has come as far
+			assert.Equal(t, truth, got, "a consumer that resumes")
+		}
+	case <-time.After(patience):
+		assert.Fail(t, "a consumer that resumes does not come to the end")
 	}
 	m := <-mirrored
 	defer func() { assert.NoError(t, m.Close()) }()

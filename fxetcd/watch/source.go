@@ -188,15 +188,20 @@ func (s *source) list(ctx context.Context) error {
 	before := s.state.revision
 	changes := s.state.replace(entries, revision)
 	s.history.restart(revision)
-	if s.diverged {
+	diverged := s.diverged
+	if diverged {
 		s.generation++
-		s.diverged = false
 	}
-	s.synced, s.ready, s.refused = true, true, nil
+	s.synced, s.diverged, s.ready, s.refused = true, false, true, nil
 	for member := range s.members {
-		if member.ahead(before) && revision < before {
+		switch {
+		case diverged && member.ahead(before):
 			member.restart(s.state.resetTo(member.start))
-		} else if changes != nil {
+			continue
+		case diverged:
+			member.skipUntil(0) // a revision of the other history
+		}
+		if changes != nil {
 			member.push(changes)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -162,23 +163,27 @@ func TestL9_without_a_coordinator_a_failing_init_destroys_its_object(t *testing.
 
 func TestL9_without_a_coordinator_an_init_that_ends_after_its_context_destroys_its_object(t *testing.T) {
 	t.Parallel()
-	s := &steps{}
-	ctx, cancel := context.WithCancel(t.Context())
-	destroyed := make(chan error, 1)
-	app := fx.New(fx.NopLogger, fx.Invoke(func(lc fx.Lifecycle) error {
-		_, err := fxlifecycle.Manage(lc, &object{name: "a", steps: s, do: map[string]func(context.Context) error{
-			"Init": func(context.Context) error { cancel(); return nil },
-			"Destroy": func(ctx context.Context) error {
-				deadline, _ := ctx.Deadline()
-				assert.Greater(t, time.Until(deadline), time.Second)
-				destroyed <- ctx.Err()
-				return nil
-			},
-		}})
-		return err
-	}))
-	require.ErrorIs(t, app.Start(ctx), context.Canceled)
-	assert.NoError(t, <-destroyed, "with a context that works")
+	synctest.Test(t, func(t *testing.T) {
+		s := &steps{}
+		app := fx.New(fx.NopLogger, fx.Invoke(func(lc fx.Lifecycle) error {
+			_, err := fxlifecycle.Manage(lc, &object{name: "a", steps: s, do: map[string]func(context.Context) error{
+				"Init": func(context.Context) error { time.Sleep(11 * time.Second); return nil },
+				"Destroy": func(ctx context.Context) error {
+					assert.NoError(t, ctx.Err(), "with a context that works")
+					deadline, _ := ctx.Deadline()
+					assert.Greater(t, time.Until(deadline), 10*time.Second, "and has time")
+					return nil
+				},
+			}})
+			return err
+		}))
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		require.ErrorIs(t, app.Start(ctx), context.DeadlineExceeded)
+		time.Sleep(time.Minute)
+		assert.Equal(t, 1, s.count("a.Destroy"))
+		assert.Zero(t, s.count("a.PreDestroy"))
+	})
 }
 
 func TestL9_manage_after_start_began_is_an_error_and_destroys(t *testing.T) {

@@ -37,7 +37,8 @@ func TestA5_a_failed_start_says_why_in_one_sentence(t *testing.T) {
 		contains []string
 	}{
 		{
-			"a taken port", []string{"FLAGD_ADDRESS=" + taken.Addr().String()},
+			"a taken port",
+			[]string{"FLAGD_ADDRESS=" + taken.Addr().String()},
 			[]string{"-ephemeral"},
 			[]string{taken.Addr().String(), "address already in use"},
 		},

@@ -24,22 +24,22 @@ const module = "github.com/fxkit/fxkit/"
 // allowed lists, for each package, the packages of this module that it may import, internal/ aside, which everybody may.
 // What is not listed here has no place in the house yet.
 var allowed = map[string][]string{
-	"fxconfig":           {},
-	"fxlifecycle":        {},
-	"fxqualifier":        {},
-	"fxbackground":       {"fxconfig", "fxlifecycle"},
-	"fxfactory":          {"fxconfig", "fxlifecycle"},
-	"fxscope":            {"fxconfig", "fxlifecycle", "fxqualifier", "fxbackground"},
-	"fxscope/grpcscope":  {"fxscope"},
-	"fxetcd":             {"fxconfig", "fxlifecycle", "fxfactory"},
-	"fxetcd/embedded":    {"fxconfig", "fxlifecycle", "fxfactory", "fxetcd"},
-	"fxetcd/etcdtest":    {"fxetcd", "fxetcd/embedded"},
-	"fxetcd/watch":       {},
-	"fxetcd/registry":    {"fxconfig", "fxlifecycle", "fxfactory", "fxetcd", "fxetcd/watch"},
-	"fxetcd/exclusive":   {"fxconfig", "fxlifecycle", "fxfactory", "fxetcd"},
-	"docs/fromtegg":      nil,
-	"examples/app":       nil, // anything
-	"internal":           {},
+	"fxconfig":          {},
+	"fxlifecycle":       {},
+	"fxqualifier":       {},
+	"fxbackground":      {"fxconfig", "fxlifecycle"},
+	"fxfactory":         {"fxconfig", "fxlifecycle"},
+	"fxscope":           {"fxconfig", "fxlifecycle", "fxqualifier", "fxbackground"},
+	"fxscope/grpcscope": {"fxscope"},
+	"fxetcd":            {"fxconfig", "fxlifecycle", "fxfactory"},
+	"fxetcd/embedded":   {"fxconfig", "fxlifecycle", "fxfactory", "fxetcd"},
+	"fxetcd/etcdtest":   {"fxetcd", "fxetcd/embedded"},
+	"fxetcd/watch":      {},
+	"fxetcd/registry":   {"fxconfig", "fxlifecycle", "fxfactory", "fxetcd", "fxetcd/watch"},
+	"fxetcd/exclusive":  {"fxconfig", "fxlifecycle", "fxfactory", "fxetcd"},
+	"docs/fromtegg":     nil,
+	"examples/app":      nil, // anything
+	"internal":          {},
 }
 
 func TestNoPackageImportsUpwards(t *testing.T) {

@@ -89,15 +89,15 @@ func fromSettings[T, C any](spec Spec[T, C], cfg Settings[C]) (source[C], planne
 		errs := []error{err}
 		for _, name := range slices.Sorted(maps.Keys(cfg.Priorities)) {
 			if !slices.Contains(names, name) {
-				errs = append(errs, fmt.Errorf("Priorities: no instance %q%s; known: %s", name, spelling.Hint(name, names), list(names)))
+				errs = append(errs, fmt.Errorf("in Priorities: no instance %q%s; known: %s", name, spelling.Hint(name, names), list(names)))
 			}
 			if priority := cfg.Priorities[name]; !priority.valid() {
-				errs = append(errs, fmt.Errorf("Priorities: %q has the unknown %v: one of High, Medium, Low", name, priority))
+				errs = append(errs, fmt.Errorf("in Priorities: %q has the unknown %v: one of High, Medium, Low", name, priority))
 			}
 		}
 		defaultName, err := chooseDefault(cfg.DefaultName, names)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("DefaultName: %w", err))
+			errs = append(errs, fmt.Errorf("in DefaultName: %w", err))
 		}
 		return plan[C]{instances, defaultName}, errors.Join(errs...)
 	}

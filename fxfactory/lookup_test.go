@@ -59,7 +59,7 @@ func TestF3_a_default_name_must_exist(t *testing.T) {
 	t.Parallel()
 	f, err := fxfactory.New(t.Context(), "http", (&account{}).spec(), settings{Clients: these("main", "audit"), DefaultName: "maim"})
 	assert.Nil(t, f)
-	assert.EqualError(t, err, `fxfactory: configure http: DefaultName: no instance "maim" (did you mean "main"?); known: "audit", "main"`)
+	assert.EqualError(t, err, `fxfactory: configure http: in DefaultName: no instance "maim" (did you mean "main"?); known: "audit", "main"`)
 }
 
 func TestF3_without_a_default_the_error_says_how_to_get_one(t *testing.T) {

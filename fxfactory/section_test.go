@@ -344,6 +344,6 @@ func TestF4_priorities(t *testing.T) {
 	assert.Equal(t, "Priority(7)", fxfactory.Priority(7).String())
 	_, err = fxfactory.New(t.Context(), "http", (&account{}).spec(),
 		settings{Clients: these("a"), Priorities: map[string]fxfactory.Priority{"a": 7, "b": fxfactory.Low}})
-	assert.EqualError(t, err, `fxfactory: configure http: Priorities: "a" has the unknown Priority(7): one of High, Medium, Low
-Priorities: no instance "b" (did you mean "a"?); known: "a"`)
+	assert.EqualError(t, err, `fxfactory: configure http: in Priorities: "a" has the unknown Priority(7): one of High, Medium, Low
+in Priorities: no instance "b" (did you mean "a"?); known: "a"`)
 }

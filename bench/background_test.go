@@ -2,31 +2,35 @@ package bench_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 
 	"github.com/alitto/pond/v2"
-	"github.com/fxkit/fxkit/fxbackground"
 	"github.com/panjf2000/ants/v2"
 	"github.com/sourcegraph/conc/pool"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/fxkit/fxkit/fxbackground"
 )
 
-// backgroundContender runs tasks that do nothing: submit takes one, and wait returns when all have ended.
-type backgroundContender struct {
-	name string
-	make func(b *testing.B, limit int) (submit, wait func())
+// A taskPool runs task: submit once more, wait until all have ended.
+type taskPool struct {
+	name  string
+	limit func(int) bool // the limits that it knows
+	make  func(b *testing.B, limit int, task func()) (submit, wait func())
 }
 
-var backgroundContenders = []backgroundContender{
-	{"fxbackground", func(b *testing.B, limit int) (func(), func()) {
-		r, err := fxbackground.New(fxbackground.Config{Timeout: fxbackground.Infinite, Concurrency: limit})
-		if err != nil {
-			b.Fatal(err)
-		}
-		ctx := context.Background()
-		return func() { _ = r.Run(ctx, "noop", noopTask) }, func() {
+func anyLimit(int) bool        { return true }
+func unlimited(limit int) bool { return limit == 0 }
+
+var taskPools = []taskPool{
+	{"fxbackground", anyLimit, func(b *testing.B, limit int, task func()) (func(), func()) {
+		r := newBenchRunner(b, limit)
+		ctx, run := context.Background(), func(context.Context) error { task(); return nil }
+		return func() { _ = r.Run(ctx, "task", run) }, func() {
 			if err := r.Drain(ctx); err != nil {
 				b.Fatal(err)
 			}
@@ -35,41 +39,35 @@ var backgroundContenders = []backgroundContender{
 			}
 		}
 	}},
-	{"fxbackground.Group", func(b *testing.B, limit int) (func(), func()) {
-		r, err := fxbackground.New(fxbackground.Config{Timeout: fxbackground.Infinite, Concurrency: limit})
-		if err != nil {
-			b.Fatal(err)
-		}
-		g := r.Group("bench")
-		ctx := context.Background()
-		return func() { _ = g.Run(ctx, "noop", noopTask) }, func() {
+	{"fxbackground.Group", anyLimit, func(b *testing.B, limit int, task func()) (func(), func()) {
+		g := newBenchRunner(b, limit).Group("group")
+		ctx, run := context.Background(), func(context.Context) error { task(); return nil }
+		return func() { _ = g.Run(ctx, "task", run) }, func() {
 			if err := g.Drain(ctx); err != nil {
 				b.Fatal(err)
 			}
 		}
 	}},
-	{"WaitGroup.Go", func(b *testing.B, limit int) (func(), func()) {
-		if limit > 0 {
-			return nil, nil
-		}
+	{"WaitGroup.Go", unlimited, func(_ *testing.B, _ int, task func()) (func(), func()) {
 		var wg sync.WaitGroup
-		return func() { wg.Go(noop) }, wg.Wait
+		return func() { wg.Go(task) }, wg.Wait
 	}},
-	{"errgroup", func(b *testing.B, limit int) (func(), func()) {
+	{"errgroup", anyLimit, func(_ *testing.B, limit int, task func()) (func(), func()) {
 		var g errgroup.Group
 		if limit > 0 {
 			g.SetLimit(limit)
 		}
-		return func() { g.Go(noopErr) }, func() { _ = g.Wait() }
+		run := func() error { task(); return nil }
+		return func() { g.Go(run) }, func() { _ = g.Wait() }
 	}},
-	{"conc/pool", func(b *testing.B, limit int) (func(), func()) {
+	{"conc pool", anyLimit, func(_ *testing.B, limit int, task func()) (func(), func()) {
 		p := pool.New()
 		if limit > 0 {
 			p = p.WithMaxGoroutines(limit)
 		}
-		return func() { p.Go(noop) }, p.Wait
+		return func() { p.Go(task) }, p.Wait
 	}},
-	{"ants", func(b *testing.B, limit int) (func(), func()) {
+	{"ants", anyLimit, func(b *testing.B, limit int, task func()) (func(), func()) {
 		if limit == 0 {
 			limit = -1
 		}
@@ -77,41 +75,46 @@ var backgroundContenders = []backgroundContender{
 		if err != nil {
 			b.Fatal(err)
 		}
-		// ants itself has no way to wait for its tasks.
+		// ants has no way to wait for its tasks.
 		var wg sync.WaitGroup
-		task := func() { wg.Done() }
-		return func() { wg.Add(1); _ = p.Submit(task) }, func() { wg.Wait(); p.Release() }
+		run := func() { task(); wg.Done() }
+		return func() { wg.Add(1); _ = p.Submit(run) }, func() { wg.Wait(); p.Release() }
 	}},
-	{"pond.Submit", func(b *testing.B, limit int) (func(), func()) {
+	{"pond Submit", anyLimit, func(_ *testing.B, limit int, task func()) (func(), func()) {
 		p := pond.NewPool(limit)
-		return func() { p.Submit(noop) }, p.StopAndWait
+		return func() { p.Submit(task) }, p.StopAndWait
 	}},
-	{"pond.Go", func(b *testing.B, limit int) (func(), func()) {
+	{"pond Go", anyLimit, func(_ *testing.B, limit int, task func()) (func(), func()) {
 		p := pond.NewPool(limit)
-		return func() { _ = p.Go(noop) }, p.StopAndWait
+		return func() { _ = p.Go(task) }, p.StopAndWait
 	}},
 }
 
-func noop()                          {}
-func noopErr() error                 { return nil }
-func noopTask(context.Context) error { return nil }
+func newBenchRunner(b *testing.B, limit int) *fxbackground.Runner {
+	r, err := fxbackground.New(fxbackground.Config{Timeout: fxbackground.Infinite, Concurrency: limit})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return r
+}
 
-// B11: submit to end of drain. Run with -benchtime 1000000x -count 5.
+// B11: tasks that do nothing, from the first submit to the end of the drain.
+// Run with -benchtime 1000000x -count 5, and compare medians.
 func BenchmarkBackground(b *testing.B) {
 	for _, limit := range []int{0, 64} {
 		for _, producers := range []int{1, 2} {
-			for _, c := range backgroundContenders {
-				if submit, _ := c.make(b, limit); submit == nil {
+			for _, p := range taskPools {
+				if !p.limit(limit) {
 					continue
 				}
-				b.Run(fmt.Sprintf("limit=%d/producers=%d/%s", limit, producers, c.name), func(b *testing.B) {
+				b.Run(fmt.Sprintf("limit=%d/producers=%d/%s", limit, producers, p.name), func(b *testing.B) {
 					b.ReportAllocs()
-					submit, wait := c.make(b, limit)
+					submit, wait := p.make(b, limit, func() {})
 					b.ResetTimer()
 					var wg sync.WaitGroup
-					for p := range producers {
+					for i := range producers {
 						n := b.N / producers
-						if p == 0 {
+						if i == 0 {
 							n += b.N % producers
 						}
 						wg.Go(func() {
@@ -127,3 +130,59 @@ func BenchmarkBackground(b *testing.B) {
 		}
 	}
 }
+
+// B11: the memory of tasks that wait for a place. The other pools have no queue: their submit blocks.
+func BenchmarkBackgroundWaiting(b *testing.B) {
+	const waiting = 100_000
+	for _, p := range taskPools {
+		switch p.name {
+		case "WaitGroup.Go", "errgroup", "conc pool", "ants":
+			continue
+		}
+		b.Run(p.name, func(b *testing.B) {
+			for b.Loop() {
+				hold := make(chan struct{})
+				submit, wait := p.make(b, 1, func() { <-hold })
+				submit() // takes the only place
+				before := heapInUse()
+				for range waiting {
+					submit()
+				}
+				b.ReportMetric(float64(heapInUse()-before)/waiting, "B/task")
+				close(hold)
+				wait()
+			}
+		})
+	}
+}
+
+func heapInUse() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// B11: a Group that is made and never used, and one as a request uses it.
+func BenchmarkBackgroundGroup(b *testing.B) {
+	r := newBenchRunner(b, 0)
+	b.Run("never used", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			unusedGroup = r.Group("request")
+		}
+	})
+	b.Run("one task and drained", func(b *testing.B) {
+		b.ReportAllocs()
+		ctx, task := context.Background(), func(context.Context) error { return nil }
+		for b.Loop() {
+			g := r.Group("request")
+			if err := errors.Join(g.Run(ctx, "task", task), g.Drain(ctx)); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+var unusedGroup *fxbackground.Group

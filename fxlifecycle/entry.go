@@ -176,8 +176,9 @@ func (e *entry) runStop(ctx context.Context, hook string, fn func(context.Contex
 	if fn == nil {
 		return nil
 	}
-	if ctx.Err() != nil {
-		// Nobody waits for this stop any more. What it still has to close deserves a context that works, and gets no more time than before.
+	if deadline, ok := ctx.Deadline(); ctx.Err() != nil || ok && time.Until(deadline) < share {
+		// Nobody waits for this stop any more, or not long enough for the smallest share. What it still has to close deserves
+		// a context that works, and gets no more time than before.
 		ctx = context.WithoutCancel(ctx)
 	}
 	r := e.newRecord(hook)

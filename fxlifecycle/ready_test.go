@@ -104,7 +104,7 @@ func TestOnReady_is_bounded_like_a_start_hook(t *testing.T) {
 		defer cancel()
 		err := app.Start(ctx)
 		assert.ErrorContains(t, err, "fxlifecycle: OnReady ")
-		assert.ErrorContains(t, err, "timed out, still running after 3.1s")
+		assert.ErrorContains(t, err, "did not return, still running after 3.1s")
 		assert.Equal(t, []string{"a.PreDestroy", "a.Destroy"}, s.list())
 		close(release)
 	})

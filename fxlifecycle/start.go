@@ -188,7 +188,7 @@ func (c *Coordinator) settle(call *startCall, r *record) error {
 	case returned:
 		return e.wrap(call.hook, err)
 	}
-	err = fmt.Errorf("fxlifecycle: %s %q of %s: timed out, still running after %s although its context has ended: %w",
+	err = fmt.Errorf("fxlifecycle: %s %q of %s: did not return, still running after %s although its context has ended: %w",
 		call.hook, e.objectOf(call.hook), e.caller(), phase.Round(ran), context.Cause(c.startCtx))
 	r.endWithout(err)
 	return err

@@ -133,13 +133,19 @@ func (c *Coordinator) phaseOne(ctx context.Context) {
 	if call != nil {
 		first.Add(0)
 	}
-	for _, e := range c.entries {
+	announced := c.passed
+	for _, e := range c.entries[:announced] {
 		if c.drains(e) {
 			first.Add(e.claim)
 		}
 	}
 	if call != nil {
 		c.awaitStart(call, first.Next(0))
+	}
+	for _, e := range c.entries[announced:c.passed] { // the hook has succeeded after all
+		if c.drains(e) {
+			first.Add(e.claim)
+		}
 	}
 	for i := len(c.entries) - 1; i >= 0; i-- {
 		if e := c.entries[i]; c.drains(e) {
@@ -180,5 +186,5 @@ func (c *Coordinator) awaitStart(call *startCall, share time.Duration) {
 	call.behind = true
 	close(call.left)
 	ran := time.Since(call.began)
-	c.fail(call.entry.failedStop(call.hook, &phase.LeftBehind{After: ran, Cause: context.Canceled}))
+	c.fail(call.entry.failedStop(call.hook, &phase.LeftBehind{After: ran, Cause: context.Cause(c.startCtx)}))
 }

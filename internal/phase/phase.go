@@ -77,7 +77,7 @@ func (s *Shares) Next(claim time.Duration) time.Duration {
 	left := time.Until(s.end)
 	claimed := min(s.claims, s.forClaims(left))
 	if claim > 0 {
-		share := time.Duration(float64(claimed) * (float64(claim) / float64(s.claims)))
+		share := time.Duration(float64(claimed) * (float64(claim) / float64(max(claim, s.claims))))
 		s.claims -= claim
 		return max(Least, share)
 	}

@@ -118,6 +118,5 @@ func (e *lookupError) tellApart(matches []int32) string {
 	if len(names) == 0 {
 		return ""
 	}
-	slices.Sort(names)
 	return " (ask also for " + strings.Join(names, ", ") + ")"
 }

@@ -141,6 +141,23 @@ func TestQ1_many_members_may_share_a_value(t *testing.T) {
 	assert.Equal(t, []string{"7"}, hellos(t, set, Kind.Of("same"), Shard.Of(7)))
 }
 
+// Q1
+func TestQ1_members_may_have_many_attributes(t *testing.T) {
+	t.Parallel()
+	var members []fxqualifier.Member[Hello]
+	var last []fxqualifier.Qualifier
+	for i := range 50 {
+		last = append(last, fxqualifier.NewAttribute[string](fmt.Sprint(i)).Of("x"))
+		members = append(members, member(fmt.Sprint(i), last[i]))
+	}
+	set := newSet(t, append(members, member("all", append(last, Kind.Of("all"))...))...)
+	for i := range last {
+		assert.Equal(t, []string{fmt.Sprint(i), "all"}, hellos(t, set, last[i]))
+	}
+	assert.Equal(t, []string{"all"}, hellos(t, set, last...))
+	assert.Empty(t, hellos(t, set, Region.Of("x")))
+}
+
 func TestSet_Members_are_the_qualifiers_as_they_were_given(t *testing.T) {
 	t.Parallel()
 	want := [][]fxqualifier.Qualifier{{Region.Of("eu"), Kind.Of("mail")}, nil, {Shard.Of(1)}}

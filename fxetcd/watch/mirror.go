@@ -29,6 +29,7 @@ type Cache[T any] struct {
 	broken   map[string]error // by key: what decode said
 	refused  error
 	revision int64
+	changed  chan struct{}
 }
 
 // Mirror keeps a decoded copy of all keys that begin with prefix. It returns once the first snapshot is in; ctx bounds that wait, and not
@@ -42,7 +43,7 @@ func Mirror[T any](ctx context.Context, c *clientv3.Client, prefix string, decod
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	m := &Cache[T]{
 		prefix: prefix, decode: decode, cancel: cancel, done: make(chan struct{}),
-		values: map[string]T{}, broken: map[string]error{},
+		values: map[string]T{}, broken: map[string]error{}, changed: make(chan struct{}),
 	}
 	member := newSubscription(-1)
 	member.marks = true
@@ -114,12 +115,21 @@ func (m *Cache[T]) apply(b *batch) {
 	}
 	m.revision = b.revision
 	m.refused = nil
+	if len(b.events) > 0 {
+		m.announce()
+	}
+}
+
+func (m *Cache[T]) announce() {
+	close(m.changed)
+	m.changed = make(chan struct{})
 }
 
 func (m *Cache[T]) refuse(err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.refused = err
+	m.announce()
 }
 
 // Get is the value of a key (the whole key, prefix included).
@@ -144,6 +154,13 @@ func (m *Cache[T]) All() iter.Seq2[string, T] {
 	}
 }
 
+// Changed is closed at the next change, of a value or of Err. Take it before looking, so as not to miss a change in between.
+func (m *Cache[T]) Changed() <-chan struct{} {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.changed
+}
+
 // Revision is that of etcd at which the cache holds what etcd does.
 func (m *Cache[T]) Revision() int64 {
 	m.mu.RLock()
@@ -151,7 +168,7 @@ func (m *Cache[T]) Revision() int64 {
 	return m.revision
 }
 
-// LastContact is when the server last answered anything. A silent one is asked every five seconds: a contact much older than that means that
+// LastContact is when the server last answered anything. A silent one is asked every three seconds: a contact much older than that means that
 // there is no server, and what the cache holds is what was known then.
 func (m *Cache[T]) LastContact() time.Time { return time.Unix(0, m.source.heard.Load()) }
 

@@ -18,7 +18,7 @@ const (
 	requestTimeout = 5 * time.Second
 	// progressEvery is how often a silent server is asked whether there is nothing to tell. After as many times of silence as
 	// silences says, the watch is opened again: the server may be cut off while others are there.
-	progressEvery = 5 * time.Second
+	progressEvery = 3 * time.Second
 	silences      = 3
 	// catchUpEvery is how often the question is repeated while somebody waits for the answer.
 	catchUpEvery = 25 * time.Millisecond

@@ -1,0 +1,184 @@
+package watch_test
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/fxkit/fxkit/fxetcd/etcdtest"
+	"github.com/fxkit/fxkit/fxetcd/watch"
+)
+
+func number(_ string, value []byte) (int, error) {
+	if string(value) == "boom" {
+		panic("boom")
+	}
+	return strconv.Atoi(string(value))
+}
+
+func mirror(t *testing.T, c *clientv3.Client) *watch.Cache[int] {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	m, err := watch.Mirror(ctx, c, "p/", number)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, m.Close()) })
+	return m
+}
+
+func eventually(t *testing.T, condition func() bool, what string) {
+	t.Helper()
+	require.Eventually(t, condition, patience, time.Millisecond, what)
+}
+
+func TestE11_a_mirror_holds_the_snapshot_when_it_returns_and_then_follows(t *testing.T) {
+	t.Parallel()
+	c := etcdtest.Start(t).Client(t)
+	put(t, c, "p/b", "2")
+	put(t, c, "p/a", "1")
+	last := put(t, c, "other", "x")
+	m := mirror(t, c) // its context has ended by now
+	assert.Equal(t, map[string]int{"p/a": 1, "p/b": 2}, maps.Collect(m.All()))
+	assert.Equal(t, last, m.Revision())
+	v, ok := m.Get("p/a")
+	assert.True(t, ok)
+	assert.Equal(t, 1, v)
+	_, ok = m.Get("a")
+	assert.False(t, ok)
+
+	var order []string
+	for key := range m.All() {
+		order = append(order, key)
+		if len(order) == 1 {
+			put(t, c, "p/0", "0")
+		}
+	}
+	assert.Equal(t, []string{"p/a", "p/b"}, order, "sorted, as it was when the loop began")
+	last = remove(t, c, "p/b")
+	eventually(t, func() bool { return m.Revision() == last }, "the last change")
+	assert.Equal(t, []int{0, 1}, slices.Sorted(maps.Values(maps.Collect(m.All()))))
+
+	require.NoError(t, m.Close())
+	require.NoError(t, m.Close(), "again")
+	assert.Len(t, maps.Collect(m.All()), 2, "what it held stays readable")
+}
+
+func TestE11_readers_of_a_mirror_see_whole_revisions(t *testing.T) {
+	t.Parallel()
+	c := etcdtest.Start(t).Client(t)
+	m := mirror(t, c)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := range 200 {
+			_, err := c.Txn(t.Context()).Then(clientv3.OpPut("p/a", strconv.Itoa(i)), clientv3.OpPut("p/b", strconv.Itoa(i))).Commit()
+			assert.NoError(t, err)
+		}
+	}()
+	for alive := true; alive; {
+		select {
+		case <-done:
+			alive = false
+		default:
+		}
+		all := maps.Collect(m.All())
+		require.Equal(t, all["p/a"], all["p/b"])
+	}
+	eventually(t, func() bool { v, _ := m.Get("p/b"); return v == 199 }, "the last change")
+}
+
+func TestE11_a_value_that_cannot_be_decoded_is_left_out_and_told(t *testing.T) {
+	t.Parallel()
+	c := etcdtest.Start(t).Client(t)
+	put(t, c, "p/bad", "x")
+	put(t, c, "p/good", "1")
+	m := mirror(t, c)
+	assert.Equal(t, map[string]int{"p/good": 1}, maps.Collect(m.All()))
+	var syntax *strconv.NumError
+	require.ErrorAs(t, m.Err(), &syntax)
+	assert.EqualError(t, m.Err(), `watch: mirror "p/": decode "p/bad": strconv.Atoi: parsing "x": invalid syntax`)
+
+	changed := m.Changed()
+	last := put(t, c, "p/good", "boom")
+	<-changed
+	eventually(t, func() bool { return m.Revision() == last }, "a value that makes decode panic")
+	assert.Empty(t, maps.Collect(m.All()))
+	assert.ErrorContains(t, m.Err(), `decode "p/good": panic: boom`)
+	put(t, c, "p/good", "2")
+	last = remove(t, c, "p/bad")
+	eventually(t, func() bool { return m.Revision() == last }, "better values")
+	require.NoError(t, m.Err())
+	assert.Equal(t, map[string]int{"p/good": 2}, maps.Collect(m.All()))
+}
+
+func TestE11_a_mirror_tells_how_long_ago_it_last_heard_from_the_server(t *testing.T) {
+	t.Parallel()
+	server := etcdtest.StartProcess(t)
+	c, _ := newClient(t, server.Endpoints())
+	writer := server.Client(t)
+	begin := time.Now()
+	m := mirror(t, c)
+	first := m.LastContact()
+	assert.WithinRange(t, first, begin.Add(-time.Second), time.Now())
+	last := put(t, writer, "elsewhere", "x")
+	eventually(t, func() bool { return m.Revision() >= last }, "a silent server is asked for progress")
+	asked := m.LastContact()
+	assert.Greater(t, asked, first)
+
+	server.Pause()
+	put := make(chan error, 1)
+	go func() { _, err := writer.Put(t.Context(), "p/a", "1"); put <- err }()
+	assert.Equal(t, asked, m.LastContact(), "none while the server says nothing")
+	server.Resume()
+	require.NoError(t, <-put)
+	eventually(t, func() bool { _, ok := m.Get("p/a"); return ok }, "the change")
+	assert.Greater(t, m.LastContact(), asked)
+}
+
+func TestE11_a_closed_client_ends_watches_and_mirrors(t *testing.T) {
+	t.Parallel()
+	server := etcdtest.Start(t)
+	c, err := clientv3.New(clientv3.Config{Endpoints: server.Endpoints()})
+	require.NoError(t, err)
+	put(t, c, "p/1", "1")
+	k := consume(t, c, "p/")
+	k.await(t, "the snapshot", k.holds("p/1", "1"))
+	old := consume(t, c, "p/", watch.FromRevision(1))
+	old.await(t, "the past", old.holds("p/1", "1"))
+	m, err := watch.Mirror(t.Context(), c, "p/", number)
+	require.NoError(t, err)
+	require.NoError(t, c.Close())
+	for _, k := range []*consumer{k, old} {
+		<-k.done
+		require.Len(t, k.errs, 1)
+		require.ErrorIs(t, k.errs[0], watch.ErrClosed)
+		assert.EqualError(t, k.errs[0], `watch: prefix "p/": the etcd client is closed`)
+	}
+	eventually(t, func() bool { return errors.Is(m.Err(), watch.ErrClosed) }, "the mirror says so too")
+	assert.Len(t, maps.Collect(m.All()), 1)
+	require.NoError(t, m.Close())
+	for _, err := range watch.Prefix(t.Context(), c, "p/") {
+		require.ErrorIs(t, err, watch.ErrClosed, "and so does one that is new")
+	}
+	_, err = watch.Mirror(t.Context(), c, "p/", number)
+	require.ErrorIs(t, err, watch.ErrClosed)
+}
+
+func TestMirror_needs_a_client_and_a_decoder(t *testing.T) {
+	t.Parallel()
+	_, err := watch.Mirror(t.Context(), nil, "p/", number)
+	assert.EqualError(t, err, `watch: mirror "p/": client and decode must not be nil`)
+}
+
+func TestTypes_have_names(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, "Put Delete Synced Reset Type(9)", watch.Put.String()+" "+watch.Delete.String()+" "+watch.Synced.String()+" "+watch.Reset.String()+" "+watch.Type(9).String())
+}

@@ -1,0 +1,216 @@
+package watch_test
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/client/v3/namespace"
+
+	"github.com/fxkit/fxkit/fxetcd/etcdtest"
+	"github.com/fxkit/fxkit/fxetcd/watch"
+)
+
+// E11: a thousand watchers of one prefix are one etcd watch.
+func TestE11_a_thousand_watchers_of_one_prefix_are_one_etcd_watch(t *testing.T) {
+	t.Parallel()
+	server := etcdtest.Start(t)
+	c, n := newClient(t, server.Endpoints())
+	for i := range 10 {
+		put(t, c, fmt.Sprintf("p/%d", i), "1")
+	}
+	var watchers []*consumer
+	for range 1000 {
+		watchers = append(watchers, consume(t, c, "p/"))
+	}
+	last := put(t, c, "p/3", "2")
+	for _, k := range watchers {
+		k.await(t, "the change", k.holds("p/3", "2"))
+		assert.Equal(t, last, k.events()[len(k.events())-1].Revision)
+		assert.Len(t, k.held, 10)
+	}
+	assert.Equal(t, 1, n.count(watchMethod), "gRPC streams of watches")
+	assert.Less(t, n.count(rangeMethod), 200, "those who come together ask together")
+
+	other := consume(t, c, "q/")
+	other.await(t, "another prefix", func() bool { return len(other.groups) == 1 })
+	assert.Equal(t, 2, n.count(watchMethod))
+}
+
+// This one is not parallel: it looks at all goroutines of the process.
+func TestE11_nothing_is_left_behind_after_the_last_watcher(t *testing.T) {
+	server := etcdtest.Start(t)
+	c, n := newClient(t, server.Endpoints())
+	put(t, c, "p/1", "1") // so that the client's connection is there
+	for range 3 {
+		first, second := consume(t, c, "p/"), consume(t, c, "p/")
+		first.await(t, "the snapshot", first.holds("p/1", "1"))
+		second.await(t, "the snapshot", second.holds("p/1", "1"))
+		first.stop()
+		second.stop()
+		for _, ours := range []string{"watch.(*source).run(", "clientv3.(*watchGRPCStream).run("} {
+			assert.Eventually(t, func() bool { return !strings.Contains(stacks(), ours) }, patience, time.Millisecond, ours)
+		}
+	}
+	assert.Equal(t, 3, n.count(watchMethod), "each time the watch was another one")
+}
+
+func stacks() string {
+	buffer := make([]byte, 16<<20)
+	return string(buffer[:runtime.Stack(buffer, true)])
+}
+
+// A newcomer's snapshot holds what was written before it came, though it is taken from a watch that may be behind.
+func TestE11_a_newcomer_sees_what_was_written_before_it_came(t *testing.T) {
+	t.Parallel()
+	server := etcdtest.Start(t)
+	c, _ := newClient(t, server.Endpoints())
+	writer := server.Client(t)
+	consume(t, c, "p/")
+	var all sync.WaitGroup
+	for w := range 8 {
+		all.Go(func() {
+			for i := range 25 {
+				key, value := fmt.Sprintf("p/%d", w), fmt.Sprint(i)
+				revision := put(t, writer, key, value)
+				for e, err := range watch.Prefix(t.Context(), c, "p/") {
+					if !assert.NoError(t, err) || e.Type == watch.Synced {
+						assert.GreaterOrEqual(t, e.Revision, revision, "the snapshot is from after the write")
+						break
+					}
+					if e.Key == key {
+						assert.Equal(t, value, string(e.Value))
+					}
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+// E6: through a client with a namespace a watch sees the namespace alone, and keys without it.
+func TestE6_a_watch_stays_in_its_clients_namespace(t *testing.T) {
+	t.Parallel()
+	server := etcdtest.Start(t)
+	plain := server.Client(t)
+	c, _ := newClient(t, server.Endpoints())
+	c.KV, c.Watcher = namespace.NewKV(c.KV, "ns/"), namespace.NewWatcher(c.Watcher, "ns/")
+	put(t, plain, "outside", "x")
+	put(t, plain, "ns/p/1", "1")
+	all, some := consume(t, c, ""), consume(t, c, "p/")
+	all.await(t, "the snapshot", all.holds("p/1", "1"))
+	some.await(t, "the snapshot", some.holds("p/1", "1"))
+	put(t, plain, "p/1", "x")
+	put(t, plain, "nt", "x")
+	put(t, c, "p/2", "2")
+	put(t, c, "q", "3")
+	all.await(t, "the last", all.holds("q", "3"))
+	some.await(t, "the last", some.holds("p/2", "2"))
+	assert.Equal(t, map[string]string{"p/1": "1", "p/2": "2", "q": "3"}, all.state())
+	assert.Equal(t, map[string]string{"p/1": "1", "p/2": "2"}, some.state())
+}
+
+func TestE11_a_big_prefix_is_read_in_pages_at_one_revision(t *testing.T) {
+	t.Parallel()
+	server := etcdtest.Start(t)
+	c, n := newClient(t, server.Endpoints())
+	want := map[string]string{}
+	for i := range 11 {
+		var ops []clientv3.Op
+		for j := range 100 {
+			key := fmt.Sprintf("p/%02d/%02d", i, j)
+			want[key] = key
+			ops = append(ops, clientv3.OpPut(key, key))
+		}
+		_, err := c.Txn(t.Context()).Then(ops...).Commit()
+		require.NoError(t, err)
+	}
+	k := consume(t, c, "p/")
+	k.await(t, "the snapshot", func() bool { return len(k.groups) == 1 })
+	assert.Equal(t, want, k.state())
+	assert.Equal(t, 3, n.count(rangeMethod), "pages")
+	previous := int64(0)
+	for _, e := range k.events() {
+		assert.GreaterOrEqual(t, e.Revision, previous, "in the order of revisions")
+		previous = e.Revision
+	}
+}
+
+// E11: a slow consumer is bounded in memory: it gets the coalesced state.
+func TestE11_a_slow_consumer_gets_the_latest_state_as_one_change_set(t *testing.T) {
+	t.Parallel()
+	server := etcdtest.StartProcess(t) // whose memory is not ours
+	c, _ := newClient(t, server.Endpoints())
+	put(t, c, "p/known", "1")
+	put(t, c, "p/old", "1")
+	fast, slow := consume(t, c, "p/"), consume(t, c, "p/")
+	fast.await(t, "the snapshot", fast.holds("p/known", "1"))
+	slow.await(t, "the snapshot", slow.holds("p/known", "1"))
+	slow.pause()
+	value := strings.Repeat("v", 10<<10)
+	put(t, c, "p/first", "1") // this one it takes, and then it stands still
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	remove(t, c, "p/old")
+	put(t, c, "p/passing", "1")
+	remove(t, c, "p/passing")
+	before := heap()
+	for i := range 3000 {
+		put(t, c, fmt.Sprintf("p/%d", i%7), fmt.Sprint(i, value))
+	}
+	last := put(t, c, "p/end", "end")
+	fast.await(t, "the last change", fast.holds("p/end", "end"))
+	fast.mu.Lock()
+	events := len(fast.groups)
+	fast.groups = nil
+	fast.mu.Unlock()
+	assert.Equal(t, 3006, events, "who keeps up gets each change")
+	assert.Less(t, int64(heap())-int64(before), int64(15<<20), "30 MB went by")
+
+	slow.resume()
+	slow.await(t, "the last change", slow.holds("p/end", "end"))
+	assert.Equal(t, keys(t, c, "p/"), slow.state())
+	require.Less(t, len(slow.groups), 10)
+	set := slow.groups[len(slow.groups)-1]
+	require.Len(t, set, 1+7+1+1, "the one it had known and lost, seven others, the last, Synced")
+	assert.Equal(t, "p/old", set[0].Key)
+	assert.Equal(t, watch.Delete, set[0].Type)
+	assert.Equal(t, watch.Event{Type: watch.Synced, Revision: last}, set[len(set)-1])
+	for i := range set[1:] {
+		assert.GreaterOrEqual(t, set[i+1].Revision, set[i].Revision, "in order")
+	}
+}
+
+func TestE11_a_caller_waits_no_longer_than_its_context_when_there_is_no_server(t *testing.T) {
+	t.Parallel()
+	server := etcdtest.Start(t)
+	c, _ := newClient(t, server.Endpoints())
+	server.Stop()
+	for range 20 {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		start := time.Now()
+		for range watch.Prefix(ctx, c, "p/") {
+			t.Error("there is nothing to tell")
+		}
+		_, err := watch.Mirror(ctx, c, "p/", func(string, []byte) (int, error) { return 0, nil })
+		cancel()
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.EqualError(t, err, `watch: mirror "p/": no snapshot yet: context deadline exceeded`)
+		assert.Less(t, time.Since(start), 2*time.Second)
+	}
+	k := consume(t, c, "p/")
+	server.Restart()
+	put(t, c, "p/1", "1")
+	k.await(t, "the server's return", k.holds("p/1", "1"))
+}

@@ -137,10 +137,11 @@ func (c *Config) find(path string) (n *node, line, col int32, err error) {
 	if c != nil && c.root != nil {
 		n, line, col = c.root, c.root.line, c.root.col
 	}
+	rest := path
 	for more := path != ""; more; {
 		var key string
-		if key, path, more, err = cutPath(path); err != nil {
-			return nil, 0, 0, err
+		if key, rest, more, err = cutPath(rest); err != nil {
+			return nil, 0, 0, pathError(path, err)
 		}
 		n, line, col = n.child(key)
 	}

@@ -2,6 +2,7 @@ package fxconfig
 
 import (
 	"fmt"
+	"slices"
 
 	"gopkg.in/yaml.v3"
 )
@@ -86,6 +87,10 @@ func (c *converter) fresh(y *yaml.Node) *node {
 	}
 	if c.made++; c.made > maxValues {
 		c.stop(y, "more than %d values, the most that is read", maxValues)
+	}
+	if len(c.steps) > maxDepth { // the parser stops here itself, but a Value may hold any yaml.Node
+		c.stop(y, "nested deeper than %d, the deepest that is read", maxDepth)
+		return c.new(y, scalarKind)
 	}
 	switch y.Kind {
 	case yaml.MappingNode:
@@ -227,10 +232,7 @@ func (c *converter) merge(n *node, y *yaml.Node, at int) {
 		sources = y.Content
 	}
 	var added []entry
-	known := make(map[string]bool, len(n.entries))
-	for _, e := range n.entries {
-		known[e.key] = true
-	}
+	known := map[string]bool{} // of several sources
 	for _, s := range sources {
 		from := c.node(s)
 		if c.stopped {
@@ -244,13 +246,19 @@ func (c *converter) merge(n *node, y *yaml.Node, at int) {
 			c.stop(s, "more than %d values, those merged with << counted, the most that is read", maxValues)
 			return
 		}
+		if added == nil {
+			added = make([]entry, 0, len(from.entries))
+		}
 		for _, e := range from.entries {
-			if !known[e.key] {
-				known[e.key] = true
-				added = append(added, e)
+			if n.find(e.key) >= 0 || known[e.key] {
+				continue
 			}
+			if len(sources) > 1 {
+				known[e.key] = true
+			}
+			added = append(added, e)
 		}
 	}
-	n.entries = append(n.entries[:at:at], append(added, n.entries[at:]...)...)
+	n.entries = slices.Insert(n.entries, at, added...)
 	n.index = nil // seal makes it anew
 }

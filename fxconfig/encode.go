@@ -18,6 +18,7 @@ import (
 type encoder struct {
 	file  *file
 	depth int
+	made  int
 }
 
 func (e *encoder) scalar(text string, t tag) *node {
@@ -33,7 +34,7 @@ func (e *encoder) mapping(entries []entry) *node {
 func (e *encoder) value(x any) (*node, error) {
 	n, err := e.encode(reflect.ValueOf(x))
 	if err == nil && (n.size > maxValues || n.depth > maxDepth) {
-		err = fmt.Errorf("has more than %d values or is nested deeper than %d", maxValues, maxDepth)
+		err = fmt.Errorf("has more than %d values or is nested deeper than %d", maxValues, maxDepth) // in a yaml.Node
 	}
 	return n, err
 }
@@ -41,6 +42,9 @@ func (e *encoder) value(x any) (*node, error) {
 func (e *encoder) encode(v reflect.Value) (*node, error) {
 	if e.depth++; e.depth > maxDepth {
 		return nil, fmt.Errorf("contains itself, or is nested deeper than %d", maxDepth)
+	}
+	if e.made++; e.made > maxValues {
+		return nil, fmt.Errorf("has more than %d values", maxValues)
 	}
 	defer func() { e.depth-- }()
 	if !v.IsValid() {

@@ -1,6 +1,7 @@
 package fxconfig
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -50,50 +51,43 @@ func joinPaths(a, b string) string {
 
 // cutPath takes the first key from a path that is not empty. more tells whether a dot, so another key, follows.
 func cutPath(path string) (key, rest string, more bool, err error) {
-	if path[0] == '"' {
-		quoted, qerr := strconv.QuotedPrefix(path)
-		if qerr == nil {
-			key, qerr = strconv.Unquote(quoted)
+	if path[0] != '"' {
+		key, rest, more = strings.Cut(path, ".")
+		if key == "" {
+			return "", "", false, errors.New(`a key is empty (one that is empty, or has dots, needs quotes: a."b.c")`)
 		}
-		if qerr != nil {
-			return "", "", false, fmt.Errorf("fxconfig: path %s: a quoted key lacks its closing quote", path)
+	} else {
+		quoted, err := strconv.QuotedPrefix(path)
+		if err == nil {
+			key, err = strconv.Unquote(quoted)
 		}
-		rest = path[len(quoted):]
-		if rest == "" {
-			return key, "", false, nil
+		if err != nil {
+			return "", "", false, errors.New("the quotes around a key are not closed, or hold what Go would not read")
 		}
-		if rest[0] != '.' {
-			return "", "", false, fmt.Errorf("fxconfig: path %s: a dot must follow the quoted key %s", path, quoted)
+		rest, more = strings.CutPrefix(path[len(quoted):], ".")
+		if !more && rest != "" {
+			return "", "", false, fmt.Errorf("a dot must follow the quoted key %s", quoted)
 		}
-		return key, rest[1:], true, emptyRest(path, rest[1:])
 	}
-	key, rest, more = strings.Cut(path, ".")
-	if key == "" {
-		return "", "", false, fmt.Errorf("fxconfig: path %q: a key is empty (quote a key that is itself empty or has dots: a.%q)", path, "b.c")
+	if more && rest == "" {
+		return "", "", false, errors.New("it ends with a dot")
 	}
-	if more {
-		return key, rest, true, emptyRest(path, rest)
-	}
-	return key, "", false, nil
-}
-
-func emptyRest(path, rest string) error {
-	if rest == "" {
-		return fmt.Errorf("fxconfig: path %q: ends with a dot", path)
-	}
-	return nil
+	return key, rest, more, nil
 }
 
 // splitPath gives all keys of a path; none for the empty path.
 func splitPath(path string) ([]string, error) {
 	var keys []string
+	rest := path
 	for more := path != ""; more; {
 		var key string
 		var err error
-		if key, path, more, err = cutPath(path); err != nil {
-			return nil, err
+		if key, rest, more, err = cutPath(rest); err != nil {
+			return nil, pathError(path, err)
 		}
 		keys = append(keys, key)
 	}
 	return keys, nil
 }
+
+func pathError(path string, err error) error { return fmt.Errorf("fxconfig: path %q: %w", path, err) }

@@ -245,7 +245,7 @@ func TestC3_what_cannot_be_decoded_into_is_an_error(t *testing.T) {
 	}
 	assert.ErrorContains(t, c.Decode(&option{}, "a"), `unknown option "inlined"`)
 	for path, want := range map[string]string{
-		"a..x": "a key is empty", "a.": "ends with a dot", ".a": "a key is empty", `"a`: "lacks its closing quote", `"a"x`: "a dot must follow",
+		"a..x": "a key is empty", "a.": "ends with a dot", ".a": "a key is empty", `"a`: "the quotes around a key are not closed", `"a"x`: "a dot must follow",
 		`"a".`: "ends with a dot",
 	} {
 		var x any

@@ -1,0 +1,5 @@
+//go:build race
+
+package fxconfig_test
+
+const underRace = true

@@ -84,34 +84,6 @@ func hookName(h fx.Hook, field string, fn func(context.Context) error) string {
 	return funcName(fn)
 }
 
-func (e *entry) apply(obj any, opts []Option) error {
-	for _, o := range opts {
-		if o == nil {
-			continue
-		}
-		if err := o.apply(e); err != nil {
-			return fmt.Errorf("fxlifecycle: manage %q: %s: %w", e.object, o, err)
-		}
-	}
-	if isNil(obj) {
-		e.hooks = Hooks{} // the object's own would only panic
-		return fmt.Errorf("fxlifecycle: manage %q: the object is nil", e.object)
-	}
-	return nil
-}
-
-func isNil(obj any) bool {
-	if obj == nil {
-		return true
-	}
-	v := reflect.ValueOf(obj)
-	switch v.Kind() {
-	case reflect.Pointer, reflect.Map, reflect.Chan, reflect.Func:
-		return v.IsNil()
-	}
-	return false
-}
-
 // startName and stopName are what the entry's hooks in these moments are called.
 func (e *entry) startName() string {
 	if e.foreign {

@@ -3,6 +3,7 @@ package fxlifecycle
 import (
 	"errors"
 	"fmt"
+	"reflect"
 
 	"go.uber.org/fx"
 )
@@ -75,4 +76,61 @@ func (e *entry) mayBegin(lc fx.Lifecycle) error {
 
 func (e *entry) tooLate() error {
 	return fmt.Errorf("fxlifecycle: manage %q: the application has begun to start, its Init would never run; call Manage in the constructor", e.object)
+}
+
+// apply applies the options and refuses an object whose hooks could not run.
+func (e *entry) apply(obj any, opts []Option) error {
+	for _, o := range opts {
+		if o == nil {
+			continue
+		}
+		if err := o.apply(e); err != nil {
+			return fmt.Errorf("fxlifecycle: manage %q: %s: %w", e.object, o, err)
+		}
+	}
+	if isNil(obj) {
+		e.hooks = Hooks{} // the object's own would only panic
+		return fmt.Errorf("fxlifecycle: manage %q: the object is nil", e.object)
+	}
+	if hook := e.hookOfPointer(obj); hook != "" {
+		return fmt.Errorf("fxlifecycle: manage %q: its hook %s is declared on the pointer, so a copy would never run it; give Manage a *%s", e.object, hook, typeName(obj))
+	}
+	return nil
+}
+
+// hookOfPointer is a hook that only a pointer to the object has: a forgotten & would go unnoticed.
+func (e *entry) hookOfPointer(obj any) string {
+	t := reflect.TypeOf(obj)
+	if t.Kind() == reflect.Pointer {
+		return ""
+	}
+	for _, hook := range []struct {
+		name  string
+		owner reflect.Type
+		has   bool
+	}{
+		{postConstruct, reflect.TypeFor[PostConstructor](), e.hooks.PostConstruct != nil},
+		{preInject, reflect.TypeFor[PreInjector](), e.hooks.PreInject != nil},
+		{postInject, reflect.TypeFor[PostInjector](), e.hooks.PostInject != nil},
+		{initialize, reflect.TypeFor[Initializer](), e.hooks.Init != nil},
+		{preDestroy, reflect.TypeFor[PreDestroyer](), e.hooks.PreDestroy != nil},
+		{destroy, reflect.TypeFor[Destroyer](), e.hooks.Destroy != nil},
+	} {
+		if !hook.has && reflect.PointerTo(t).Implements(hook.owner) {
+			return hook.name
+		}
+	}
+	return ""
+}
+
+func isNil(obj any) bool {
+	if obj == nil {
+		return true
+	}
+	v := reflect.ValueOf(obj)
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Map, reflect.Chan, reflect.Func:
+		return v.IsNil()
+	}
+	return false
 }

@@ -223,6 +223,8 @@ func TestOptions(t *testing.T) {
 	assert.NoError(t, manage(&struct{}{}, nil, fxlifecycle.WithName("x")))
 	assert.EqualError(t, manage(nil), `fxlifecycle: manage "nil": the object is nil`)
 	assert.EqualError(t, manage((*object)(nil)), `fxlifecycle: manage "*fxlifecycle_test.object": the object is nil`)
+	assert.EqualError(t, manage(object{}),
+		`fxlifecycle: manage "fxlifecycle_test.object": its hook PostConstruct is declared on the pointer, so a copy would never run it; give Manage a *fxlifecycle_test.object`)
 	assert.EqualError(t, manage(3, fxlifecycle.WithName("")),
 		`fxlifecycle: manage "int": fxlifecycle.WithName(""): the name is empty; leave the option out to use the type`)
 	assert.EqualError(t, manage(3, fxlifecycle.WithStopTimeout(-time.Second)),

@@ -2,6 +2,7 @@ package fxlifecycle_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"testing"
 
@@ -94,6 +95,24 @@ func TestL13_one_object_option_serves_several_applications(t *testing.T) {
 		assert.Equal(t, name, got.Store.name)
 	}
 }
+
+func TestL13_an_object_may_be_annotated(t *testing.T) {
+	t.Parallel()
+	var got fmt.Stringer
+	app := fxtest.New(t, fxlifecycle.Coordinate(),
+		fx.Provide(fx.Annotate(fxlifecycle.Object[title](), fx.As(new(fmt.Stringer)), fx.ResultTags(`name:"title"`))),
+		fx.Supply("Debts"),
+		fx.Invoke(fx.Annotate(func(s fmt.Stringer) { got = s }, fx.ParamTags(`name:"title"`))),
+	)
+	app.RequireStart().RequireStop()
+	assert.Equal(t, "Debts", got.String())
+}
+
+type title struct {
+	Text string `inject:""`
+}
+
+func (t *title) String() string { return t.Text }
 
 func TestL13_object_refuses_what_cannot_work(t *testing.T) {
 	t.Parallel()

@@ -339,7 +339,7 @@ etcd:
 		require.NoError(t, h.Err, h.Name)
 	}
 	s.Stop()
-	health := f.Check(within(t, 600*time.Millisecond))
+	health := f.Check(within(t, 3*time.Second))
 	require.Len(t, health, 2)
 	assert.NoError(t, health[0].Err, "permission denied is healthy")
 	require.ErrorIs(t, health[1].Err, syscall.ECONNREFUSED)
@@ -354,7 +354,7 @@ func TestE5_a_check_fails_at_a_member_without_a_leader(t *testing.T) {
 	start(t, fxetcd.Module, fx.Populate(&f), yaml(fmt.Sprintf(`etcd: {client: {endpoints: "%s"}}`, cluster.Endpoints()[0])))
 	require.NoError(t, f.Check(within(t, plenty))[0].Err)
 	cluster.Partition(0)
-	assert.ErrorContains(t, f.Check(within(t, time.Second))[0].Err, "leader")
+	assert.ErrorContains(t, f.Check(within(t, 3*time.Second))[0].Err, "leader")
 	cluster.Heal(0)
 	require.NoError(t, f.Check(within(t, plenty))[0].Err)
 }

@@ -53,6 +53,7 @@ var expectedMessages = map[string]bool{
 
 var expectedOfStop = map[string]bool{
 	"setting up serving from embedded etcd failed.": true,
+	"failed to update cluster version":              true,
 	"stopping insecure grpc server due to error":    true,
 	"stopped insecure grpc server due to error":     true,
 	"stopping secure grpc server due to error":      true,

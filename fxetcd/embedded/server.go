@@ -27,8 +27,8 @@ func init() { wal.SegmentSizeBytes = 2 << 20 }
 // stopTimeout bounds a Stop whose context has no deadline.
 const stopTimeout = 10 * time.Second
 
-// idleGrace is what is left to etcd's own cleanup when its server has stopped. Closing peers' connections takes up to a second of it.
-const idleGrace = 1500 * time.Millisecond
+// closeGrace is what etcd is given to close itself. It takes milliseconds, or with peers' connections up to a second.
+const closeGrace = 1500 * time.Millisecond
 
 // errStopped is the error of a start that comes after, or during, a Stop.
 var errStopped = errors.New("the server was stopped; a server starts once, make another")
@@ -278,18 +278,14 @@ func (s *Server) Stop(ctx context.Context) error {
 	go func() {
 		defer close(s.stopped)
 		defer release()
-		select {
-		case <-finished:
-			return
-		case <-e.Server.StopNotify():
-		}
-		// A connection that never sent a byte (a port scanner's) is one that etcd waits for, and that nobody else can close.
-		// The data and the port are free by now: leave it.
-		grace := time.NewTimer(idleGrace)
+		grace := time.NewTimer(closeGrace)
 		defer grace.Stop()
 		select {
 		case <-finished:
 		case <-grace.C:
+			// A connection that never sent a byte (a port scanner's) is one that etcd waits for, before it stops anything, and that
+			// nobody else can close. Leave the connection; stop what has the data.
+			e.Server.HardStop()
 		}
 	}()
 	select {

@@ -1,0 +1,85 @@
+package embedded_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/fx"
+	"go.uber.org/fx/fxtest"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/fxkit/fxkit/fxconfig"
+	"github.com/fxkit/fxkit/fxetcd"
+	"github.com/fxkit/fxkit/fxetcd/embedded"
+	"github.com/fxkit/fxkit/fxetcd/etcdtest"
+	"github.com/fxkit/fxkit/fxlifecycle"
+)
+
+func yaml(format string, args ...any) fx.Option {
+	return fxconfig.From(fxconfig.Text("config.yaml", fmt.Sprintf(format, args...)))
+}
+
+// E7, E13
+func TestE7_the_module_reads_its_section_and_starts_though_nobody_asks_for_it(t *testing.T) {
+	t.Parallel()
+	core, logs := observer.New(zapcore.DebugLevel)
+	dir := filepath.Join(t.TempDir(), "etcd")
+	var s *embedded.Server
+	var source fxetcd.EndpointSource
+	app := fxtest.New(t, fx.NopLogger, embedded.Module, fx.Populate(&s, &source), fx.Supply(zap.New(core)),
+		yaml("etcd: {embedded: {dir: %q, listen: 'localhost:0', history: 2h, logLevel: info}, clients: {main: {endpoints: 'ignored:1'}}}", dir))
+	assert.Empty(t, s.Endpoints(), "nothing is started in fx.New")
+	assert.NoDirExists(t, dir)
+	app.RequireStart()
+	assert.Equal(t, s.Endpoints(), source.Endpoints())
+	assert.DirExists(t, dir)
+	_, err := etcdtest.Client(t, s.Endpoints()...).Put(within(t, plenty), "k", "v")
+	require.NoError(t, err)
+	app.RequireStop()
+	assert.NotZero(t, logs.FilterLevelExact(zapcore.InfoLevel).Len())
+}
+
+func TestE7_a_server_whose_port_is_known_tells_it_before_it_starts(t *testing.T) {
+	t.Parallel()
+	var s *embedded.Server
+	require.NoError(t, fx.New(fx.NopLogger, embedded.Module, fx.Populate(&s), yaml("etcd: {embedded: {listen: ':2379'}}")).Err())
+	assert.Equal(t, []string{"127.0.0.1:2379"}, s.Endpoints())
+}
+
+func TestE7_a_wrong_section_is_an_error_with_its_position(t *testing.T) {
+	t.Parallel()
+	app := fx.New(fx.NopLogger, embedded.Module, yaml("etcd:\n  embedded:\n    listen: nowhere\n    logLevel: loud\n    dri: x\n"))
+	require.Error(t, app.Err())
+	assert.ErrorContains(t, app.Err(), `config.yaml:4:15: etcd.embedded.logLevel: `)
+	assert.ErrorContains(t, app.Err(), `config.yaml:5:5: etcd.embedded.dri: unknown key (did you mean "dir"?)`)
+	app = fx.New(fx.NopLogger, embedded.Module, yaml("etcd:\n  embedded:\n    listen: nowhere\n"))
+	assert.ErrorContains(t, app.Err(), `config.yaml:3:5: etcd.embedded.listen: "nowhere" is not host:port`)
+}
+
+// E7: what etcd cannot go on with, say a disk that is full, ends the application, in order and with exit code 1.
+func TestE7_a_server_that_fails_shuts_the_application_down(t *testing.T) {
+	t.Parallel()
+	var s *embedded.Server
+	app := fxtest.New(t, fx.NopLogger, embedded.Module, fx.Populate(&s), fx.Supply(zap.NewNop()), yaml("etcd: {embedded: {dir: %q}}", t.TempDir()))
+	app.RequireStart()
+	require.NoError(t, s.Err())
+	go s.Etcd().GetLogger().Fatal("failed to save Raft hard state and entries", zap.Error(assert.AnError))
+	signal := <-app.Wait()
+	assert.Equal(t, 1, signal.ExitCode)
+	<-s.Failed()
+	require.ErrorIs(t, s.Err(), assert.AnError)
+	assert.ErrorContains(t, s.Err(), "failed to save Raft hard state and entries: ")
+	app.RequireStop()
+}
+
+func TestE7_a_server_starts_once(t *testing.T) {
+	t.Parallel()
+	app := fxtest.New(t, fx.NopLogger, embedded.Module, fx.Supply(zap.NewNop()), yaml("etcd: {embedded: {dir: %q}}", t.TempDir()))
+	app.RequireStart().RequireStop()
+	assert.ErrorIs(t, app.Start(within(t, plenty)), fxlifecycle.ErrStopped)
+}

@@ -11,39 +11,46 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/fxkit/fxkit/fxlifecycle"
+	"github.com/fxkit/fxkit/fxscope"
 )
 
 // API is the service's HTTP interface. Its answers, errors too, are JSON.
 type API struct {
 	store *Store
-	audit *Audit
 	log   *zap.Logger
+
+	streams    context.Context // ends when the server stops accepting
+	endStreams context.CancelFunc
 }
 
-func newAPI(store *Store, audit *Audit, log *zap.Logger) *API {
-	return &API{store, audit, log.Named("api")}
+func newAPI(store *Store, log *zap.Logger) *API {
+	streams, end := context.WithCancel(context.Background())
+	return &API{store, log.Named("api"), streams, end}
 }
 
 // serveAPI listens from start until stop, when it finishes the requests in hand.
-func serveAPI(lc fx.Lifecycle, cfg Config, api *API) (*fxlifecycle.Server, error) {
-	return fxlifecycle.Serve(lc, &http.Server{
+func serveAPI(lc fx.Lifecycle, cfg Config, api *API, scopes *fxscope.Scopes) (*fxlifecycle.Server, error) {
+	server := &http.Server{
 		Addr:              cfg.Address,
-		Handler:           api.routes(),
+		Handler:           scopes.Middleware(api.routes()),
 		ReadHeaderTimeout: 5 * time.Second,
 		ErrorLog:          zap.NewStdLog(api.log),
-	})
+	}
+	server.RegisterOnShutdown(api.endStreams)
+	return fxlifecycle.Serve(lc, server)
 }
 
 func (a *API) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /flags", a.answer(a.list))
+	mux.HandleFunc("GET /flags/events", a.events)
 	mux.HandleFunc("GET /flags/{key}", a.answer(a.get))
 	mux.HandleFunc("PUT /flags/{key}", a.answer(a.put))
 	mux.HandleFunc("DELETE /flags/{key}", a.answer(a.delete))
 	return mux
 }
 
-func (a *API) list(w http.ResponseWriter, r *http.Request) (any, error) {
+func (a *API) list(_ http.ResponseWriter, r *http.Request) (any, error) {
 	flags, revision, err := a.store.List(r.Context(), r.URL.Query().Get("prefix"))
 	return struct {
 		Flags   []Flag `json:"flags"`
@@ -51,7 +58,7 @@ func (a *API) list(w http.ResponseWriter, r *http.Request) (any, error) {
 	}{flags, revision}, err
 }
 
-func (a *API) get(w http.ResponseWriter, r *http.Request) (any, error) {
+func (a *API) get(_ http.ResponseWriter, r *http.Request) (any, error) {
 	key, err := flagKey(r)
 	if err != nil {
 		return nil, err
@@ -68,44 +75,53 @@ func (a *API) put(w http.ResponseWriter, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	flag, err := a.store.Put(r.Context(), key, content, ifVersion)
+	flags, err := fxscope.Get[*Flags](r.Context())
 	if err != nil {
 		return nil, err
 	}
-	return flag, a.audit.Record(r.Context(), Record{Action: "put", Key: key, Version: flag.Version, User: r.Header.Get("X-User")})
+	return flags.Put(r.Context(), key, content, ifVersion)
 }
 
-func (a *API) delete(w http.ResponseWriter, r *http.Request) (any, error) {
+func (a *API) delete(_ http.ResponseWriter, r *http.Request) (any, error) {
 	key, err := flagKey(r)
 	if err != nil {
 		return nil, err
 	}
-	revision, err := a.store.Delete(r.Context(), key)
+	flags, err := fxscope.Get[*Flags](r.Context())
 	if err != nil {
 		return nil, err
 	}
+	revision, err := flags.Delete(r.Context(), key)
 	return struct {
 		Key     string `json:"key"`
 		Version int64  `json:"version"`
-	}{key, revision}, a.audit.Record(r.Context(), Record{Action: "delete", Key: key, Version: revision, User: r.Header.Get("X-User")})
+	}{key, revision}, err
 }
 
-// answer is a handler that writes what respond returns: a value as it is, an error with the status that it means.
-func (a *API) answer(respond func(http.ResponseWriter, *http.Request) (any, error)) http.HandlerFunc {
+// answer is a handler that writes what produce returns.
+func (a *API) answer(produce func(http.ResponseWriter, *http.Request) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		status := http.StatusOK
-		body, err := respond(w, r)
-		if err != nil {
-			status = statusOf(err)
-			if status >= http.StatusInternalServerError {
-				a.log.Warn("request failed", zap.String("method", r.Method), zap.String("path", r.URL.Path), zap.Error(err))
-			}
-			body = failure(err)
-		}
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(status)
-		json.NewEncoder(w).Encode(body) // a client that has gone away is no error of ours
+		body, err := produce(w, r)
+		a.respond(w, r, body, err)
 	}
+}
+
+// respond writes a value as it is, and an error with the status that it means.
+func (a *API) respond(w http.ResponseWriter, r *http.Request, body any, err error) {
+	status := http.StatusOK
+	if err != nil {
+		status, body = statusOf(err), failure(err)
+	}
+	if log, missing := fxscope.Get[RequestLog](r.Context()); missing == nil {
+		level := zap.InfoLevel
+		if status >= http.StatusInternalServerError {
+			level = zap.WarnLevel
+		}
+		log.Log(level, "answered", zap.String("method", r.Method), zap.String("path", r.URL.Path), zap.Int("status", status), zap.Error(err))
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body) // a client that has gone away is no error of ours
 }
 
 // failure is the body of an answer that is an error.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/fxkit/fxkit/fxbackground"
@@ -15,27 +14,22 @@ import (
 // A Record says who changed which flag, and when.
 type Record struct {
 	Time    time.Time `json:"time"`
-	User    string    `json:"user,omitempty"`
+	User    Principal `json:"user,omitempty"`
 	Action  string    `json:"action"`
 	Key     string    `json:"key"`
 	Version int64     `json:"version"`
 }
 
 // Audit keeps a Record of every write in the etcd instance "audit".
-type Audit struct {
-	tasks *fxbackground.Runner
-	etcd  *clientv3.Client
-}
+type Audit struct{ etcd *clientv3.Client }
 
-func newAudit(tasks *fxbackground.Runner, etcd *clientv3.Client) *Audit { return &Audit{tasks, etcd} }
+func newAudit(etcd *clientv3.Client) *Audit { return &Audit{etcd} }
 
-// Record writes in the background, so that no answer waits for it; stop waits for all of them. Where the background takes
-// no more, it writes at once: a write that is answered with success has its record, in every case.
-func (a *Audit) Record(ctx context.Context, record Record) error {
-	record.Time = time.Now().UTC()
+// Record writes as one of tasks, so that no answer waits for it. Where tasks takes no more, it writes at once: a write that is answered
+// with success has its record, in every case.
+func (a *Audit) Record(ctx context.Context, tasks *fxbackground.Group, record Record) error {
 	write := func(ctx context.Context) error { return a.write(ctx, record) }
-	retries := func() backoff.BackOff { return backoff.NewExponentialBackOff() }
-	if a.tasks.Run(ctx, "audit", write, fxbackground.WithRetry(retries, 10)) == nil {
+	if tasks.Run(ctx, "audit", write, retried(10)...) == nil {
 		return nil
 	}
 	return write(ctx)

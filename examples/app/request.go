@@ -45,6 +45,7 @@ type write struct {
 	Value     json.RawMessage `json:"value"`
 	Enabled   *bool           `json:"enabled"`
 	TTL       *string         `json:"ttl"`
+	Notify    string          `json:"notify"`
 	IfVersion *int64          `json:"if-version"`
 }
 
@@ -66,7 +67,7 @@ func readWrite(w http.ResponseWriter, r *http.Request) (Content, *int64, error) 
 	if in.IfVersion != nil && *in.IfVersion < 0 {
 		return Content{}, nil, badRequest(`"if-version" is %d: want the version that you read, or 0 for a flag that must not exist`, *in.IfVersion)
 	}
-	content := Content{Value: in.Value, Enabled: in.Enabled == nil || *in.Enabled}
+	content := Content{Value: in.Value, Enabled: in.Enabled == nil || *in.Enabled, Notify: in.Notify}
 	if in.TTL != nil {
 		ttl, err := time.ParseDuration(*in.TTL)
 		if err != nil || ttl <= 0 {
@@ -99,7 +100,7 @@ func decodeJSON(body []byte, into any) error {
 		return badRequest("body, %s: the JSON value is incomplete", place(body, int64(len(body))))
 	default: // an unknown field; the decoder has stopped behind it
 		message := strings.TrimPrefix(err.Error(), "json: ")
-		return badRequest("body, %s: %s: known are value, enabled, ttl and if-version", place(body, decoder.InputOffset()), message)
+		return badRequest("body, %s: %s: known are value, enabled, ttl, notify and if-version", place(body, decoder.InputOffset()), message)
 	}
 }
 

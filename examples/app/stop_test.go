@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -155,5 +156,49 @@ func TestA7_kill_loses_no_acknowledged_write(t *testing.T) {
 	}
 	for key := range acknowledged {
 		assert.True(t, stored[key], "%s was acknowledged", key)
+	}
+}
+
+// A7: whatever it was doing when it was killed, it starts again on the same data.
+func TestA7_kill_in_every_phase_leaves_nothing_in_the_way(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	for _, tt := range []struct {
+		name string
+		kill func(t *testing.T)
+	}{
+		{"at its first breath", func(t *testing.T) {
+			p, _ := launch(t, nil, "-data", data)
+			p.signal(t, os.Kill)
+			p.exit(t)
+		}},
+		{"while its etcd starts", func(t *testing.T) {
+			p, _ := launch(t, nil, "-data", data)
+			for database := filepath.Join(data, "etcd", "member", "snap", "db"); ; {
+				if _, err := os.Stat(database); err == nil {
+					break
+				}
+			}
+			p.signal(t, os.Kill)
+			p.exit(t)
+		}},
+		{"while it stops", func(t *testing.T) {
+			p := start(t, nil, "-data", data)
+			_, release, answered := hang(t, p)
+			p.signal(t, syscall.SIGTERM)
+			p.signal(t, os.Kill)
+			p.exit(t)
+			release()
+			<-answered
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.kill(t)
+			p := start(t, nil, "-data", data)
+			status, _ := p.must(t, "PUT", "/flags/a", `{"value": 1}`)
+			assert.Equal(t, http.StatusOK, status)
+			p.signal(t, os.Interrupt)
+			assert.Equal(t, 0, p.exit(t))
+		})
 	}
 }

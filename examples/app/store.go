@@ -27,6 +27,7 @@ type Content struct {
 	Value   json.RawMessage `json:"value"`
 	Enabled bool            `json:"enabled"`
 	Expires time.Time       `json:"expires,omitzero"`
+	Notify  string          `json:"notify,omitempty"` // the name of the Notifier to tell of changes
 }
 
 // expired tells whether readers must no longer see the flag, pruned or not.
@@ -125,17 +126,17 @@ func (s *Store) List(ctx context.Context, prefix string) ([]Flag, int64, error) 
 	return flags, got.Header.Revision, nil
 }
 
-// Delete removes a flag, or fails with errNotFound. It returns the revision of the removal.
-func (s *Store) Delete(ctx context.Context, key string) (int64, error) {
+// Delete removes a flag, or fails with errNotFound. It returns what the flag was, and the revision of the removal.
+func (s *Store) Delete(ctx context.Context, key string) (Flag, int64, error) {
 	done, err := s.etcd.Delete(ctx, folder+key, clientv3.WithPrevKV())
 	if err != nil {
-		return 0, err
+		return Flag{}, 0, err
 	}
 	flag, found, err := only(done.PrevKvs)
 	if err == nil && (!found || flag.expired()) {
 		err = errNotFound
 	}
-	return done.Header.Revision, err
+	return flag, done.Header.Revision, err
 }
 
 // Prune removes what has expired, and returns how many flags that were. Several processes may do so at once.

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/fxkit/fxkit/fxetcd/watch"
+)
+
+// events answers with server-sent events: the flags there are, "synced", then each change. Whoever comes back with the id of the last
+// event it got misses none and gets none twice. A "reset" says that etcd no longer knows what came after that id: forget what you hold,
+// all of it follows.
+func (a *API) events(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer context.AfterFunc(a.streams, cancel)() // a stop does not wait for those who listen
+
+	stream := http.NewResponseController(w)
+	begun := false
+	prefix := folder + r.URL.Query().Get("prefix")
+	for group, err := range watch.Revisions(ctx, a.store.etcd, prefix, watch.After(r.Header.Get("Last-Event-ID"))) {
+		if err != nil && !begun {
+			a.respond(w, r, nil, badRequest("Last-Event-ID %.100q: %v", r.Header.Get("Last-Event-ID"), err))
+			return
+		}
+		if err != nil {
+			a.log.Warn("events end", zap.Error(err))
+			return
+		}
+		if !begun {
+			w.Header().Set("Content-Type", "text/event-stream")
+			w.Header().Set("Cache-Control", "no-store")
+			begun = true
+		}
+		for i, event := range group {
+			data := shown(event)
+			if data == nil {
+				continue
+			}
+			fmt.Fprintf(w, "id: %s\nevent: %s\ndata: %s\n\n", watch.ID(group, i), strings.ToLower(event.Type.String()), data)
+		}
+		if stream.Flush() != nil {
+			return
+		}
+	}
+}
+
+// shown is what the data of an event are: the flag, or of one that is gone its key; always a version. It is nil for a flag that readers
+// must no longer see.
+func shown(event watch.Event) []byte {
+	flag := Flag{Key: strings.TrimPrefix(event.Key, folder), Version: event.Revision}
+	var data any = struct {
+		Key     string `json:"key,omitempty"`
+		Version int64  `json:"version"`
+	}{flag.Key, flag.Version}
+	if event.Type == watch.Put {
+		if json.Unmarshal(event.Value, &flag.Content) != nil || flag.expired() {
+			return nil
+		}
+		data = flag
+	}
+	encoded, err := json.Marshal(data)
+	if err != nil {
+		return nil
+	}
+	return encoded
+}

@@ -1,0 +1,111 @@
+package main_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// A serverSentEvent is one of GET /flags/events.
+type serverSentEvent struct {
+	id, event string
+	data      map[string]any
+}
+
+// listen follows the events after an id until the stream ends, when the channel is closed.
+func (p *process) listen(t *testing.T, path, after string) <-chan serverSentEvent {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), "GET", p.url+path, nil)
+	require.NoError(t, err)
+	r.Header.Set("Last-Event-ID", after)
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(r)
+	require.NoError(t, err)
+	require.Equal(t, "text/event-stream", resp.Header.Get("Content-Type"))
+	events := make(chan serverSentEvent)
+	go func() {
+		defer close(events)
+		defer resp.Body.Close()
+		var e serverSentEvent
+		for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+			field, value, _ := strings.Cut(lines.Text(), ": ")
+			switch field {
+			case "id":
+				e.id = value
+			case "event":
+				e.event = value
+			case "data":
+				json.Unmarshal([]byte(value), &e.data)
+			case "":
+				select {
+				case events <- e:
+				case <-t.Context().Done():
+					return
+				}
+				e = serverSentEvent{}
+			}
+		}
+	}()
+	return events
+}
+
+// said is an event in short.
+func said(e serverSentEvent) string { return fmt.Sprint(e.event, " ", e.data["key"]) }
+
+// A2: server-sent events; Last-Event-ID resumes without a gap or a repeat.
+func TestA2_events(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	p := start(t, nil, "-data", data)
+	p.must(t, "PUT", "/flags/web-a", `{"value": 1}`)
+	p.must(t, "PUT", "/flags/other", `{"value": 1}`)
+	p.must(t, "PUT", "/flags/web-gone", `{"value": 1, "ttl": "1ns"}`)
+
+	events := p.listen(t, "/flags/events?prefix=web-", "")
+	first := <-events
+	assert.Equal(t, "put web-a", said(first))
+	assert.Equal(t, 1.0, first.data["value"])
+	assert.Equal(t, "synced <nil>", said(<-events))
+	p.must(t, "PUT", "/flags/web-b", `{"value": 2}`)
+	second := <-events
+	assert.Equal(t, "put web-b", said(second))
+	p.must(t, "DELETE", "/flags/web-a", "")
+	assert.Equal(t, "delete web-a", said(<-events))
+
+	p.signal(t, syscall.SIGTERM)
+	_, open := <-events
+	assert.False(t, open, "a stop ends the stream")
+	assert.Equal(t, 0, p.exit(t), "and does not wait for who listens")
+
+	again := start(t, nil, "-data", data)
+	again.must(t, "PUT", "/flags/web-c", `{"value": 3}`)
+	events = again.listen(t, "/flags/events?prefix=web-", second.id)
+	assert.Equal(t, "delete web-a", said(<-events), "what was missed comes first, and only that")
+	assert.Equal(t, "put web-c", said(<-events))
+
+	events = again.listen(t, "/flags/events?prefix=web-", "999999")
+	assert.Equal(t, "reset <nil>", said(<-events), "an id that etcd does not know is no id to go on from")
+	assert.Equal(t, "put web-b", said(<-events))
+	assert.Equal(t, "put web-c", said(<-events))
+	assert.Equal(t, "synced <nil>", said(<-events))
+}
+
+// A2
+func TestA2_events_after_what_is_no_id(t *testing.T) {
+	t.Parallel()
+	p := start(t, nil, "-ephemeral")
+	r, err := http.NewRequestWithContext(t.Context(), "GET", p.url+"/flags/events", nil)
+	require.NoError(t, err)
+	r.Header.Set("Last-Event-ID", "yesterday")
+	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(r)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	assert.Equal(t, http.StatusBadRequest, resp.StatusCode)
+}

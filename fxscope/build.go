@@ -171,40 +171,24 @@ func (sc *Scope) settle(u *unit, me build, b *construction, err error) error {
 	return err
 }
 
-// arguments collects what the constructor takes, and builds what is not there yet.
-func (sc *Scope) arguments(ctx context.Context, u *unit, me build) ([]reflect.Value, error) {
-	if len(u.varying) == 0 {
-		return u.args, nil
+// argument is what differs from scope to scope, built if it is not there yet. Without a value there is nothing to set.
+func (sc *Scope) argument(ctx context.Context, v *varying, me build) (value reflect.Value, err error) {
+	switch v.kind {
+	case fromContext:
+		return reflect.ValueOf(context.Context(&frame{ctx, sc, me})), nil
+	case fromScope:
+		return reflect.ValueOf(sc), nil
+	case fromTasks:
+		return reflect.ValueOf(sc.Tasks()), nil
 	}
-	args := slices.Clone(u.args)
-	for i := range u.varying {
-		v := &u.varying[i]
-		if v.fresh {
-			filled := reflect.New(args[v.param].Type()).Elem()
-			filled.Set(args[v.param])
-			args[v.param] = filled
+	s := &sc.slots[v.slot]
+	if !s.ready.Load() {
+		if v.optional && sc.scopes.plan.slots[v.slot].unit == nil {
+			return value, nil // a Value that this scope was begun without
 		}
-		var value reflect.Value
-		switch v.kind {
-		case fromContext:
-			value = reflect.ValueOf(context.Context(&frame{ctx, sc, me}))
-		case fromScope:
-			value = reflect.ValueOf(sc)
-		case fromTasks:
-			value = reflect.ValueOf(sc.Tasks())
-		case fromSlot:
-			s := &sc.slots[v.slot]
-			if !s.ready.Load() {
-				if v.optional && sc.scopes.plan.slots[v.slot].unit == nil {
-					continue // a Value that this scope was begun without
-				}
-				if err := sc.provide(ctx, v.slot, me); err != nil {
-					return nil, err
-				}
-			}
-			value = s.value
+		if err := sc.provide(ctx, v.slot, me); err != nil {
+			return value, err
 		}
-		u.set(args, v.want, value)
 	}
-	return args, nil
+	return s.value, nil
 }

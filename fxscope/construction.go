@@ -15,9 +15,22 @@ type construction struct {
 }
 
 func (b *construction) run(ctx context.Context, sc *Scope, u *unit, me build) error {
-	args, err := sc.arguments(ctx, u, me)
-	if err != nil {
-		return err
+	var room [4]reflect.Value // on the stack, as long as no function of this recursion is passed it
+	args := append(room[:0], u.args...)
+	for i := range u.varying {
+		v := &u.varying[i]
+		if v.fresh {
+			filled := reflect.New(args[v.param].Type()).Elem()
+			filled.Set(args[v.param])
+			args[v.param] = filled
+		}
+		value, err := sc.argument(ctx, v, me)
+		if err != nil {
+			return err
+		}
+		if value.IsValid() {
+			u.set(args, v.want, value)
+		}
 	}
 	b.results = u.call.Call(args)
 	if u.errAt >= 0 {

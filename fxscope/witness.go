@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"strconv"
+	"strings"
 
 	"go.uber.org/fx"
 
@@ -48,6 +49,10 @@ func (d *declaration) option() fx.Option {
 		tags = append(tags, "name:"+strconv.Quote(name)+` optional:"true"`)
 		wants = append(wants, i)
 	}
+	if len(wants) == 0 {
+		b := &bound{declaration: d, witnesses: make([]*witness, len(d.wants))}
+		return fx.Provide(fx.Annotated{Group: declaredGroup, Target: func() *bound { return b }})
+	}
 	collect := reflect.MakeFunc(reflect.FuncOf(types, []reflect.Type{boundType}, false), func(args []reflect.Value) []reflect.Value {
 		b := &bound{declaration: d, witnesses: make([]*witness, len(d.wants))}
 		for i, arg := range args {
@@ -70,8 +75,9 @@ func (d *declaration) witnessOf(w *want, name string) any {
 	return fxloc.At(fx.Annotate(testify.Interface(), annotations...), d.fn)
 }
 
-// witnessName reads well in Fx's events, and is this declaration's own: two instances of one generic constructor differ
-// only in what they return.
+// witnessName reads well in Fx's events, and is this declaration's own: one constructor may be given several times, as
+// instances of a generic one are.
 func (d *declaration) witnessName(i int) string {
-	return fmt.Sprintf("%v wants %v: %s %s %p", d.results[0].key, &d.wants[i], d.where, d.wants[i].what, d)
+	name, _, _ := strings.Cut(d.where, " ")
+	return fmt.Sprintf("%s wants %v (%d of %p)", name, &d.wants[i], i+1, d)
 }

@@ -37,8 +37,6 @@ var allowed = map[string][]string{
 	"fxetcd/watch":      {},
 	"fxetcd/registry":   {"fxconfig", "fxlifecycle", "fxfactory", "fxetcd", "fxetcd/watch"},
 	"fxetcd/exclusive":  {"fxconfig", "fxlifecycle", "fxfactory", "fxetcd"},
-	"docs/fromtegg":     nil,
-	"examples/app":      nil, // anything
 	"internal":          {},
 }
 
@@ -62,11 +60,14 @@ func TestNoPackageImportsUpwards(t *testing.T) {
 			return err
 		}
 		pkg := filepath.ToSlash(relative)
-		if strings.HasPrefix(pkg, "internal/") {
+		if strings.HasPrefix(pkg, "internal/") || strings.Contains(pkg, "/internal/") {
 			pkg = "internal"
 		}
+		if strings.HasPrefix(pkg, "examples/") || strings.HasPrefix(pkg, "docs/") {
+			return nil // they may import anything
+		}
 		may, known := allowed[pkg]
-		if !assert.True(t, known, "package %s has no place in the house: add it to this table and to ARCHITECTURE.md", pkg) || may == nil {
+		if !assert.True(t, known, "package %s has no place in the house: add it to this table and to ARCHITECTURE.md", pkg) {
 			return nil
 		}
 		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
@@ -75,7 +76,7 @@ func TestNoPackageImportsUpwards(t *testing.T) {
 			imported, err := strconv.Unquote(spec.Path.Value)
 			require.NoError(t, err)
 			name, ours := strings.CutPrefix(imported, module)
-			if !ours || strings.HasPrefix(name, "internal/") {
+			if !ours || strings.HasPrefix(name, "internal/") || strings.Contains(name, "/internal/") {
 				continue
 			}
 			assert.True(t, slices.Contains(may, name), "%s imports %s, but %s may import only %v of this module",

@@ -64,6 +64,17 @@ func (d *declaration) qualify(t reflect.Type, qs []fxqualifier.Qualifier) error 
 	if len(d.results) != 1 || d.results[0].t != t && !(t.Kind() == reflect.Interface && d.results[0].t.Implements(t)) {
 		return fmt.Errorf("%s must return %v, or what implements it, and possibly an error: its type is %v", d.where, t, reflect.TypeOf(d.fn))
 	}
+	seen := make(map[string]bool)
+	for _, q := range qs {
+		attribute, _, _ := strings.Cut(q.String(), "=")
+		switch {
+		case attribute == "":
+			return fmt.Errorf("%s: a qualifier has no attribute: make attributes with fxqualifier.NewAttribute and a name", d.where)
+		case seen[attribute]:
+			return fmt.Errorf("%s: attribute %q is given twice: %v", d.where, attribute, qs)
+		}
+		seen[attribute] = true
+	}
 	r := &d.results[0]
 	r.convert = r.t != t
 	r.key = key{t, fxqualifier.Name(qs...)}

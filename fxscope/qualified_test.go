@@ -160,7 +160,8 @@ func TestProvideQualified_refuses(t *testing.T) {
 		{"several results", fxscope.ProvideQualified[*counter](func() (*counter, *db) { return nil, nil }), "must return *fxscope_test.counter"},
 		{"what is no function", fxscope.ProvideQualified[*counter](3), "int (not a function)"},
 		{"what every scope has", fxscope.ProvideQualified[context.Context](func() context.Context { return nil }), "every scope has"},
-		{"an attribute twice", fxscope.ProvideQualified[hello](newCounter, kind.Of("a"), kind.Of("b")), `attribute "kind" is given twice`},
+		{"an attribute twice", fxscope.ProvideQualified[hello](newCounter, kind.Of("a"), kind.Of("b")), `): attribute "kind" is given twice: [kind=a kind=b]`},
+		{"an attribute without a name", fxscope.ProvideQualified[hello](newCounter, fxqualifier.Qualifier{}), `): a qualifier has no attribute`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

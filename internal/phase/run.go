@@ -56,9 +56,21 @@ func Run(ctx context.Context, share time.Duration, hook func(context.Context) er
 	case err := <-done:
 		return err
 	case <-rest.C:
-		close(left)
-		return &LeftBehind{After: time.Since(begin), Cause: context.Cause(hookCtx)}
 	}
+	// A timer that comes late means that the whole process stood still, and the hook with it: it gets that time back.
+	rest.Reset(time.Since(begin) - share)
+	select {
+	case err := <-done:
+		return err
+	case <-rest.C:
+	}
+	select {
+	case err := <-done: // both at once
+		return err
+	default:
+	}
+	close(left)
+	return &LeftBehind{After: time.Since(begin), Cause: context.Cause(hookCtx)}
 }
 
 // Round shortens a duration for people to read.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -281,18 +282,20 @@ func TestF14_with_a_coordinator_every_failure_destroys(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			a := &account{}
-			app := fx.New(fx.NopLogger, fx.Supply(zap.NewNop()), fxlifecycle.Coordinate(), yaml(three), httpModule(a), tt.option)
-			if tt.built {
-				require.NoError(t, app.Err())
-				ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-				defer cancel()
-				require.Error(t, app.Start(ctx))
-			} else {
-				require.Error(t, app.Err())
-			}
-			assert.Len(t, a.clients, 3)
-			a.balanced(t)
+			synctest.Test(t, func(t *testing.T) {
+				a := &account{}
+				app := fx.New(fx.NopLogger, fx.Supply(zap.NewNop()), fxlifecycle.Coordinate(), yaml(three), httpModule(a), tt.option)
+				if tt.built {
+					require.NoError(t, app.Err())
+					ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+					defer cancel()
+					require.Error(t, app.Start(ctx))
+				} else {
+					require.Error(t, app.Err())
+				}
+				assert.Len(t, a.clients, 3)
+				a.balanced(t)
+			})
 		})
 	}
 }
@@ -318,22 +321,19 @@ func TestF14_without_a_coordinator_a_factory_cleans_up_its_own_failures(t *testi
 func TestF14_a_start_that_times_out_destroys(t *testing.T) {
 	t.Parallel()
 	for _, coordinated := range []bool{false, true} {
-		a := &account{onStart: func(ctx context.Context, _ string) error { <-ctx.Done(); return ctx.Err() }}
-		options := []fx.Option{fx.NopLogger, fx.Supply(zap.NewNop()), yaml(three), httpModule(a)}
-		if coordinated {
-			options = append(options, fxlifecycle.Coordinate())
-		}
-		app := fx.New(options...)
-		require.NoError(t, app.Err())
-		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-		err := app.Start(ctx)
-		cancel()
-		require.Error(t, err)
-		if coordinated {
-			assert.ErrorContains(t, err, `fxfactory: start http "aaa" (config.yaml:3:13): `)
-		}
-		require.Eventually(t, func() bool { return len(a.alive()) == 0 }, 5*time.Second, time.Millisecond)
-		a.balanced(t)
+		synctest.Test(t, func(t *testing.T) {
+			a := &account{onStart: func(ctx context.Context, _ string) error { <-ctx.Done(); return ctx.Err() }}
+			options := []fx.Option{fx.NopLogger, fx.Supply(zap.NewNop()), yaml(three), httpModule(a)}
+			if coordinated {
+				options = append(options, fxlifecycle.Coordinate())
+			}
+			app := fx.New(options...)
+			require.NoError(t, app.Err())
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			assert.ErrorContains(t, app.Start(ctx), `fxfactory: start http "aaa" (config.yaml:3:13): context deadline exceeded`)
+			a.balanced(t)
+		})
 	}
 }
 

@@ -43,7 +43,7 @@ func TestF15_a_name_that_is_not_configured_fails_New_also_unused(t *testing.T) {
 	require.ErrorIs(t, err, fxfactory.ErrNotFound)
 	lines := strings.Split(err.Error(), "\n")
 	require.Len(t, lines, 2)
-	assert.Regexp(t, `^fxfactory: get http "aab": no such instance \(did you mean "aaa"\?\); known: "aaa", "bbb", "ccc" \(named at .*module_test\.go:\d+\)$`, lines[0])
+	assert.Regexp(t, `^fxfactory: get http "aab": no such instance \(did you mean "aaa"\?\); known: "aaa", "bbb", "ccc" \(named at .*named_test\.go:\d+\)$`, lines[0])
 	assert.Contains(t, lines[1], `fxfactory: get http "": no such instance; known:`)
 	a.balanced(t)
 

@@ -183,7 +183,7 @@ func (c *chaos) caller(t *testing.T, f *factory, script *rand.Rand) {
 
 func TestF6_F9_F11_whatever_happens_each_instance_is_destroyed_once_and_never_used_after(t *testing.T) {
 	t.Parallel()
-	lives := 1500
+	lives := 800
 	if testing.Short() {
 		lives = 200
 	}
@@ -197,7 +197,7 @@ func TestF6_F9_F11_whatever_happens_each_instance_is_destroyed_once_and_never_us
 
 func TestF6_F9_F11_the_same_on_a_real_scheduler(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(300) {
+	for seed := range uint64(150) {
 		(&chaos{seed: seed}).run(t)
 		if t.Failed() {
 			t.Fatalf("seed %d", seed)

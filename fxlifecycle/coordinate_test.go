@@ -218,6 +218,17 @@ func TestL15_what_Fx_does_not_stop_Close_cleans_up(t *testing.T) {
 	}
 }
 
+func TestL4_what_is_managed_after_the_cleanup_is_destroyed_at_once(t *testing.T) {
+	t.Parallel()
+	s := &steps{}
+	var lifecycle fx.Lifecycle
+	app := fx.New(fx.NopLogger, fxlifecycle.Coordinate(), fx.Invoke(func(lc fx.Lifecycle) error { lifecycle = lc; return errBoom }))
+	require.Error(t, app.Err())
+	_, err := fxlifecycle.Manage(lifecycle, &object{name: "a", steps: s})
+	assert.EqualError(t, err, `fxlifecycle: manage "*fxlifecycle_test.object": the application has been stopped, so its Init would never run; call Manage in the constructor`)
+	assert.Equal(t, []string{"a.Destroy"}, s.list())
+}
+
 func TestClose_with_a_context_that_has_ended_still_closes(t *testing.T) {
 	t.Parallel()
 	ended, cancel := context.WithCancel(t.Context())

@@ -101,8 +101,8 @@ func (l *lifecycle) append(e *entry, h fx.Hook) error {
 	c := l.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.phase != Constructing {
-		return e.tooLate()
+	if err := c.closed(e); err != nil {
+		return err
 	}
 	e.index = len(c.entries)
 	c.entries = append(c.entries, e)
@@ -120,10 +120,20 @@ func (l *lifecycle) append(e *entry, h fx.Hook) error {
 }
 
 func (c *Coordinator) mayAppend(e *entry) error {
-	if c.Phase() != Constructing {
-		return e.tooLate()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed(e)
+}
+
+// closed is why no entry is taken any more. The caller holds mu.
+func (c *Coordinator) closed(e *entry) error {
+	switch c.phase {
+	case Constructing:
+		return nil
+	case Starting, Running:
+		return e.tooLate("has begun to start")
 	}
-	return nil
+	return e.tooLate("has been stopped")
 }
 
 // begin is the OnStart of hook 0, which runs before all others.

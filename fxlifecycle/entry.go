@@ -45,7 +45,7 @@ type entry struct {
 }
 
 func newEntry(obj any, pc uintptr) *entry {
-	return &entry{object: typeName(obj), pc: pc, hooks: HooksOf(obj)}
+	return &entry{object: typeName(obj), pc: pc, hooks: hooksOf(obj)}
 }
 
 func typeName(obj any) string {

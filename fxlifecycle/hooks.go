@@ -39,8 +39,8 @@ type Hooks struct {
 	PostConstruct, PreInject, PostInject, Init, PreDestroy, Destroy func(context.Context) error
 }
 
-// HooksOf are the hooks that obj has as methods: what Manage runs, for those who manage objects by other means.
-func HooksOf(obj any) Hooks {
+// hooksOf are the hooks that obj has as methods.
+func hooksOf(obj any) Hooks {
 	var h Hooks
 	if o, ok := obj.(PostConstructor); ok {
 		h.PostConstruct = o.PostConstruct

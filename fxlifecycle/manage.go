@@ -68,14 +68,14 @@ func (e *entry) mayBegin(lc fx.Lifecycle) error {
 	case interface{ RunningHookCaller() string }:
 		// Fx's own lifecycle says only this much: the last hook that it ran.
 		if l.RunningHookCaller() != "" {
-			return e.tooLate()
+			return e.tooLate("has begun to start")
 		}
 	}
 	return nil
 }
 
-func (e *entry) tooLate() error {
-	return fmt.Errorf("fxlifecycle: manage %q: the application has begun to start, its Init would never run; call Manage in the constructor", e.object)
+func (e *entry) tooLate(state string) error {
+	return fmt.Errorf("fxlifecycle: manage %q: the application %s, so its Init would never run; call Manage in the constructor", e.object, state)
 }
 
 // apply applies the options and refuses an object whose hooks could not run.

@@ -195,7 +195,7 @@ func TestL9_manage_after_start_began_is_an_error_and_destroys(t *testing.T) {
 			lc.Append(fx.StartHook(func() { _, late = fxlifecycle.Manage(lc, &object{name: "late", steps: s}) }))
 		}))
 		app.RequireStart().RequireStop()
-		assert.EqualError(t, late, `fxlifecycle: manage "*fxlifecycle_test.object": the application has begun to start, its Init would never run; call Manage in the constructor`)
+		assert.EqualError(t, late, `fxlifecycle: manage "*fxlifecycle_test.object": the application has begun to start, so its Init would never run; call Manage in the constructor`)
 		assert.Equal(t, []string{"late.Destroy"}, s.list(), "Manage owns the object: the caller has nothing to close")
 	})
 }

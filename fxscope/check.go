@@ -60,6 +60,9 @@ func (p *plan) check(u *unit, i int) error {
 	if w.optional {
 		return nil
 	}
+	if n := p.graph.provider(w.key); n != nil && w.group == "" && w.side != requestSide {
+		return fmt.Errorf("%s: %w where this constructor can see it: %v provides it in another module, as fx.Private", wanted, ErrNotProvided, n)
+	}
 	nobody := "neither by Fx nor by a scoped constructor"
 	switch w.side {
 	case singletonSide:

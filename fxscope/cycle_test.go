@@ -222,3 +222,27 @@ func TestS5_who_gave_up_waiting_closes_no_circle(t *testing.T) {
 		assert.NoError(t, sc.End(ctx))
 	})
 }
+
+// Nor is the context of an attempt that failed part of the one that follows.
+func TestS5_the_context_of_an_earlier_attempt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var first context.Context
+		scopes := begin(t, fxscope.Provide(func(ctx context.Context) (*left, error) {
+			if first == nil {
+				first = ctx
+				return nil, errRefused
+			}
+			time.Sleep(time.Second)
+			return &left{}, nil
+		}))
+		ctx, sc := scopes.Begin(t.Context())
+		require.ErrorIs(t, get[*left](ctx), errRefused)
+		again := make(chan error)
+		go func() { again <- get[*left](ctx) }()
+		synctest.Wait()
+		assert.NoError(t, get[*left](first), "it waits for the second attempt, like anybody")
+		assert.NoError(t, <-again)
+		assert.NoError(t, sc.End(ctx))
+	})
+}

@@ -54,7 +54,7 @@ func TestS6_all_errors_are_joined_and_none_stops_the_rest(t *testing.T) {
 	require.NoError(t, get[*top](ctx))
 	err := sc.End(ctx)
 	for _, want := range []string{
-		"fxscope: end scope " + sc.ID() + ": ", "PreDestroy of *fxscope_test.top from github.com/", "end_test.go:", "top failed",
+		"fxscope: end scope " + sc.ID() + ": ", "PreDestroy of *fxscope_test.top from github.com/", "hooks_test.go:", "top failed",
 		"Destroy of *fxscope_test.middle", "panic: middle failed", "Destroy of *fxscope_test.bottom", "bottom failed",
 	} {
 		assert.ErrorContains(t, err, want)

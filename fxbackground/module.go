@@ -85,10 +85,14 @@ func (r *Runner) hooks(c *fxlifecycle.Coordinator) fxlifecycle.Hooks {
 	}
 }
 
-// stopTimeout is what a drain may take of an application's stop.
+// stopTimeout is what a drain may take of an application's stop: its timeout and grace, whole. A hook's context ends a
+// tenth before its share does, and graceEnds keeps a little distance from that.
+//
+// fxlifecycle shrinks claims in proportion where there is not time for all, so an infinite one would leave others nothing.
 func (c Config) stopTimeout() time.Duration {
-	if c.Timeout > Infinite-c.Grace {
-		return Infinite
+	const most = 10 * time.Minute
+	if c.Timeout > most-c.Grace {
+		return most
 	}
-	return max(c.Timeout+c.Grace, time.Millisecond)
+	return (c.Timeout+c.Grace)*10/9 + 50*time.Millisecond
 }

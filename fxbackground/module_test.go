@@ -130,6 +130,34 @@ func TestB7_stop_drains_and_names_what_it_leaves_behind(t *testing.T) {
 	}
 }
 
+// B7: the drain has its timeout and grace of the stop budget, before the rest is shared.
+func TestB7_the_drain_has_its_time_among_many_objects(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		others := make([]fx.Option, 30)
+		for i := range others {
+			others[i] = fx.Invoke(func(lc fx.Lifecycle) error {
+				_, err := fxlifecycle.Manage(lc, &client{}, fxlifecycle.WithHooks(fxlifecycle.Hooks{
+					PreDestroy: func(context.Context) error { return nil },
+				}))
+				return err
+			})
+		}
+		r, app := build(fxlifecycle.Coordinate(), fx.Options(others...), fx.Supply(zap.NewNop()))
+		require.NoError(t, app.Start(t.Context()))
+		var cut error
+		run(t, r, "task", func(ctx context.Context) error {
+			time.Sleep(5*time.Second - 1) // almost all of its time
+			cut = ctx.Err()
+			return nil
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+		defer cancel()
+		require.NoError(t, app.Stop(ctx))
+		assert.NoError(t, cut)
+	})
+}
+
 // client is what tasks use: a connection that Fx closes with a plain OnStop hook, or fxlifecycle with Destroy.
 type client struct{ closed bool }
 

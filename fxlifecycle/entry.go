@@ -160,6 +160,9 @@ func (e *entry) runStop(ctx context.Context, hook string, fn func(context.Contex
 }
 
 func (e *entry) failedStop(hook string, err error) error {
+	if err == nil {
+		return nil
+	}
 	var behind *phase.LeftBehind
 	if errors.As(err, &behind) {
 		e.log().Error("fxlifecycle: a hook was left behind: it still runs although its context has ended",

@@ -1,0 +1,83 @@
+package registry
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Section is where the configuration of Module stands.
+const section = "etcd.registry"
+
+const (
+	defaultNamespace = "services"
+	defaultTTL       = 30 * time.Second
+)
+
+// Config is what New needs. Its zero value is valid.
+type Config struct {
+	// Namespace is where in etcd all services are: the first part of their keys. Default: services.
+	Namespace string `yaml:"namespace"`
+	// TTL is how long an instance stays listed after its process has crashed, in whole seconds. Default: 30s.
+	TTL time.Duration `yaml:"ttl"`
+	// DrainDelay is how long a stop waits after the instances were taken off the list, so that callers have learned of it before
+	// anything stops to serve. Default: not at all. It counts only if something was registered.
+	DrainDelay time.Duration `yaml:"drainDelay"`
+	// Services are the instances of this process. Module registers them when the application is ready.
+	Services []Service `yaml:"services"`
+}
+
+// Service is an instance in the configuration.
+type Service struct {
+	Name     string            `yaml:"name"`    // of the service
+	ID       string            `yaml:"id"`      // of the instance; default: its address
+	Address  string            `yaml:"address"` // host:port, for others to connect to
+	Metadata map[string]string `yaml:"metadata"`
+}
+
+func (s Service) instance() Instance {
+	return Instance{Service: s.Name, ID: s.ID, Address: s.Address, Metadata: s.Metadata}
+}
+
+func (c *Config) fillDefaults() {
+	if c.Namespace == "" {
+		c.Namespace = defaultNamespace
+	}
+	if c.TTL == 0 {
+		c.TTL = defaultTTL
+	}
+}
+
+// Validate reports everything that cannot work.
+func (c Config) Validate() error {
+	var problems []error
+	if trimmed := strings.Trim(c.Namespace, "/"); trimmed != c.Namespace {
+		problems = append(problems, fmt.Errorf("namespace %q begins or ends with a slash: want %q", c.Namespace, trimmed))
+	}
+	if c.TTL != 0 {
+		problems = append(problems, checkTTL(c.TTL))
+	}
+	if c.DrainDelay < 0 {
+		problems = append(problems, fmt.Errorf("drainDelay %v is negative", c.DrainDelay))
+	}
+	seen := map[string]bool{}
+	for i, s := range c.Services {
+		in, err := s.instance().complete(c.TTL)
+		if err == nil && seen[in.key("")] {
+			err = fmt.Errorf("service %q has two instances with the id %q", in.Service, in.ID)
+		}
+		if err != nil {
+			problems = append(problems, fmt.Errorf("services[%d]: %w", i, err))
+		}
+		seen[in.key("")] = true
+	}
+	return errors.Join(problems...)
+}
+
+func checkTTL(ttl time.Duration) error {
+	if ttl < time.Second || ttl%time.Second != 0 {
+		return fmt.Errorf("ttl %v: want whole seconds, at least 1s; below 5s a busy server alone makes instances disappear", ttl)
+	}
+	return nil
+}

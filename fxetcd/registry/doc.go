@@ -1,0 +1,2 @@
+// Package registry registers services in etcd and finds them.
+package registry

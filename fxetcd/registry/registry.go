@@ -1,0 +1,144 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+
+	"github.com/fxkit/fxkit/internal/backoff"
+	"github.com/fxkit/fxkit/internal/stderrlog"
+)
+
+// ErrStopped is what a Registry answers after Stop.
+var ErrStopped = errors.New("the registry is stopped")
+
+// ErrTaken is why an instance is Pending whose key another process has put meanwhile: somebody registered the same service and id.
+var ErrTaken = errors.New("another process has registered the same id")
+
+// Registry registers this process's instances of services, and finds those of all.
+type Registry struct {
+	client *clientv3.Client
+	cfg    Config
+	log    *zap.Logger
+
+	life context.Context
+	end  context.CancelFunc
+	work sync.WaitGroup
+
+	mu            sync.Mutex
+	stopped       bool // nothing is registered any more
+	closed        bool // and nothing is looked up
+	guarded       bool // the namespace is watched
+	keepers       map[time.Duration]*keeper
+	registrations map[string]*Registration // by key
+	services      map[string]*service
+}
+
+// Option changes a Registry.
+type Option interface{ apply(*Registry) }
+
+type optionFunc func(*Registry)
+
+func (f optionFunc) apply(r *Registry) { f(r) }
+
+// WithLogger is where a registry tells what it cannot return to anybody: a lease that was lost, a malformed instance. The default is
+// standard error, warnings and errors only.
+func WithLogger(log *zap.Logger) Option {
+	return optionFunc(func(r *Registry) {
+		if log != nil {
+			r.log = log
+		}
+	})
+}
+
+// New makes a registry that works with the client until Stop. It does no I/O.
+func New(client *clientv3.Client, cfg Config, opts ...Option) (*Registry, error) {
+	if client == nil {
+		return nil, errors.New("registry: the etcd client is nil")
+	}
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("registry: configuration: %w", err)
+	}
+	cfg.fillDefaults()
+	cfg.Services = slices.Clone(cfg.Services)
+	r := &Registry{
+		client: client, cfg: cfg, log: stderrlog.Or(nil),
+		keepers: map[time.Duration]*keeper{}, registrations: map[string]*Registration{}, services: map[string]*service{},
+	}
+	for _, o := range opts {
+		if o != nil {
+			o.apply(r)
+		}
+	}
+	r.log = r.log.Named("registry")
+	r.life, r.end = context.WithCancel(client.Ctx())
+	return r, nil
+}
+
+// Leave takes this process's instances off the list, all at once, and waits for the drainDelay if there were any. Nothing can be registered after
+// it; looking up goes on. A second Leave does what is left to do. If ctx ends before etcd has answered, the instances stay for
+// their TTL at most.
+func (r *Registry) Leave(ctx context.Context) error {
+	r.mu.Lock()
+	r.stopped = true
+	var all []*Registration
+	listed := false
+	for _, g := range r.registrations {
+		listed = listed || g.have
+		g.set(gone)
+		all = append(all, g)
+	}
+	r.mu.Unlock()
+	var problems []error
+	for _, g := range all {
+		if err := g.settled(ctx); err != nil {
+			problems = append(problems, g.failed("deregister", err))
+		}
+	}
+	if listed {
+		backoff.Wait(ctx, r.cfg.DrainDelay)
+	}
+	return errors.Join(problems...)
+}
+
+// Stop is Leave, if that was not called yet without its delay, and the end of everything else the registry does.
+func (r *Registry) Stop(ctx context.Context) error {
+	r.mu.Lock()
+	left := r.stopped
+	r.mu.Unlock()
+	var err error
+	if !left {
+		err = r.Leave(ctx)
+	}
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
+	r.end()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.work.Wait()
+	}()
+	select {
+	case <-done:
+		return err
+	case <-ctx.Done():
+		return errors.Join(err, fmt.Errorf("registry: stop: %w", context.Cause(ctx)))
+	}
+}
+
+// start runs fn until the registry stops. r.mu is held, and the registry is not closed.
+func (r *Registry) start(fn func(ctx context.Context)) context.CancelFunc {
+	ctx, cancel := context.WithCancel(r.life)
+	r.work.Go(func() {
+		defer cancel()
+		fn(ctx)
+	})
+	return cancel
+}

@@ -17,7 +17,7 @@ func (sc *Scope) provide(ctx context.Context, i int, by build) error {
 		switch {
 		case sc.over.Load():
 			return failed(at.key, ErrEnded)
-		case !sc.slots[i].ready.Load():
+		case !sc.slots[i].ready():
 			return failed(at.key, missingValue(at))
 		}
 		return nil
@@ -34,46 +34,56 @@ func (sc *Scope) provide(ctx context.Context, i int, by build) error {
 
 // claim makes the caller the one who builds slot i, unless it is ready or becomes so while we wait.
 func (sc *Scope) claim(ctx context.Context, i int, by build) (me build, done bool, err error) {
-	home := int32(sc.scopes.plan.slots[i].unit.home())
-	state := &sc.slots[home]
+	home := sc.scopes.plan.slots[i].unit.home()
+	at := &sc.slots[home]
 	for {
-		sc.mu.Lock()
+		// The state is read first: if it is the same when it is replaced, no build has come to an end since, so i is
+		// still not ready.
+		s := at.load()
 		switch {
 		case sc.over.Load():
-			sc.mu.Unlock()
 			return build{}, false, ErrEnded
-		case sc.slots[i].ready.Load():
-			sc.mu.Unlock()
+		case sc.slots[i].ready():
 			return build{}, true, nil
-		case !state.building:
-			state.building, state.asked, state.parent = true, int32(i), by
-			state.attempt++
-			me = build{home, state.attempt}
-			sc.mu.Unlock()
-			return me, false, nil
-		}
-		circle := sc.circle(by, home, nil)
-		if circle != nil {
-			sc.mu.Unlock()
-			return build{}, false, fmt.Errorf("cycle at run time: %s", sc.scopes.plan.circle(circle))
-		}
-		w := state.wait(by)
-		sc.mu.Unlock()
-		if err := sc.await(ctx, w, by); err != nil {
-			return build{}, false, err
+		case s&isBuilding == 0:
+			if begun := s.begun(by); at.replace(s, begun) {
+				return build{uint32(home), begun.attempt()}, false, nil
+			}
+		default:
+			if err := sc.join(ctx, uint32(home), by); err != nil {
+				return build{}, false, err
+			}
 		}
 	}
 }
 
-// wait joins those who wait for the build of a unit. Call with mu held.
-func (s *slot) wait(by build) *waiting {
-	if s.waiting == nil {
-		s.waiting = &waiting{done: make(chan struct{})}
+// join waits for the build that is under way at home, if it still is.
+func (sc *Scope) join(ctx context.Context, home uint32, by build) error {
+	sc.mu.Lock()
+	if circle := sc.circle(by, home, nil); circle != nil {
+		sc.mu.Unlock()
+		return fmt.Errorf("cycle at run time: %s", sc.scopes.plan.circle(circle))
 	}
+	at := &sc.slots[home]
+	for {
+		s := at.load()
+		if s&isBuilding == 0 {
+			sc.mu.Unlock()
+			return nil
+		}
+		if at.replace(s, s|isAwaited) {
+			break // from here on the builder needs the lock to end it, and will find us
+		}
+	}
+	if at.waiting == nil {
+		at.waiting = &waiting{done: make(chan struct{})}
+	}
+	w := at.waiting
 	if by != (build{}) {
-		s.waiting.builds = append(s.waiting.builds, by)
+		w.builds = append(w.builds, by)
 	}
-	return s.waiting
+	sc.mu.Unlock()
+	return sc.await(ctx, w, by)
 }
 
 func (sc *Scope) await(ctx context.Context, w *waiting, by build) error {
@@ -91,32 +101,30 @@ func (sc *Scope) await(ctx context.Context, w *waiting, by build) error {
 }
 
 // circle tells whether the build of target cannot go on before by has: by is a part of it, or of what it waits for. It returns the
-// slots from target to by, or nil. Every edge is walked, that of who builds for another and that of who waits for another, so the last
-// one that would close a circle finds it. Call with mu held.
-func (sc *Scope) circle(by build, target int32, seen []build) []int {
-	if !sc.active(by) || slices.Contains(seen, by) {
+// slots from target to by, or nil.
+//
+// There is an edge from who builds to what it builds that for, and one from who waits. A build begins with nobody waiting for it, so only
+// a wait can close a circle; waits begin under the lock, and the last one finds all the others. Call with mu held.
+func (sc *Scope) circle(by build, target uint32, seen []build) []int {
+	s := sc.slots[by.home].load()
+	// A context that outlived the construction it was for belongs to none.
+	if by == (build{}) || s&isBuilding == 0 || s.attempt() != by.attempt || slices.Contains(seen, by) {
 		return nil
 	}
-	state := &sc.slots[by.home]
 	if by.home == target {
-		return []int{int(state.asked)}
+		return []int{int(target)}
 	}
 	seen = append(seen, by)
-	needed := []build{state.parent}
-	if state.waiting != nil {
-		needed = append(needed, state.waiting.builds...)
+	needed := []build{s.parent()}
+	if w := sc.slots[by.home].waiting; w != nil {
+		needed = append(needed, w.builds...)
 	}
 	for _, b := range needed {
 		if path := sc.circle(b, target, seen); path != nil {
-			return append(path, int(state.asked))
+			return append(path, int(by.home))
 		}
 	}
 	return nil
-}
-
-// active tells whether a build still goes on. A context that outlived the construction it was for belongs to none.
-func (sc *Scope) active(b build) bool {
-	return b != build{} && sc.slots[b.home].building && sc.slots[b.home].attempt == b.attempt
 }
 
 // build makes the objects of a unit and settles what is to become of them, whatever the constructor and the hooks do.
@@ -137,38 +145,61 @@ func (sc *Scope) build(ctx context.Context, u *unit, me build) (err error) {
 
 // settle ends a build: its objects are the scope's, or destroyed here, since nobody else knows of them.
 func (sc *Scope) settle(u *unit, me build, b *construction, err error) error {
-	sc.mu.Lock()
-	if err == nil && sc.over.Load() {
-		err = ErrEnded
+	if err == nil {
+		err = sc.own(b.objects)
 	}
 	if err != nil && b.objects != nil {
-		sc.mu.Unlock()
 		err = sc.discard(b.objects, err)
-		sc.mu.Lock()
 	}
+	at := &sc.slots[me.home]
+	var done state
 	if err == nil {
-		for i, at := range u.slots {
-			if s := &sc.slots[at]; !s.ready.Load() { // it is, where With stands in for one of several results
-				s.value = b.results[i]
-				s.ready.Store(true)
-			}
-		}
-		for _, o := range b.objects {
-			if o.hooks&endHooks != 0 {
-				sc.owned = append(sc.owned, o)
+		for i, slot := range u.slots {
+			s := &sc.slots[slot]
+			switch {
+			case s.ready(): // With stands in for one of several results
+			case s == at:
+				s.value, done = b.results[i], isReady // seen when the state changes, below
+			default:
+				s.fill(b.results[i])
 			}
 		}
 	}
-	state := &sc.slots[me.home]
-	state.building = false
-	w := state.waiting
-	state.waiting = nil
+	for {
+		s := at.load()
+		if s&isAwaited != 0 {
+			break
+		}
+		if at.replace(s, s.settled()|done) {
+			return err
+		}
+	}
+	sc.mu.Lock()
+	w := at.waiting
+	at.waiting = nil
+	w.err = err
+	at.state.Store(uint64(at.load().settled() | done))
 	sc.mu.Unlock()
-	if w != nil {
-		w.err = err
-		close(w.done)
-	}
+	close(w.done)
 	return err
+}
+
+// own leaves objects to the scope to destroy, unless it has ended.
+func (sc *Scope) own(objects []*object) error {
+	if objects == nil {
+		return sc.Err()
+	}
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	if sc.over.Load() {
+		return ErrEnded
+	}
+	for _, o := range objects {
+		if o.hooks&endHooks != 0 {
+			sc.owned = append(sc.owned, o)
+		}
+	}
+	return nil
 }
 
 // argument is what differs from scope to scope, built if it is not there yet. Without a value there is nothing to set.
@@ -182,7 +213,7 @@ func (sc *Scope) argument(ctx context.Context, v *varying, me build) (value refl
 		return reflect.ValueOf(sc.Tasks()), nil
 	}
 	s := &sc.slots[v.slot]
-	if !s.ready.Load() {
+	if !s.ready() {
 		if v.optional && sc.scopes.plan.slots[v.slot].unit == nil {
 			return value, nil // a Value that this scope was begun without
 		}

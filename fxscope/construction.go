@@ -28,8 +28,12 @@ func (b *construction) run(ctx context.Context, sc *Scope, u *unit, me build) er
 		if err != nil {
 			return err
 		}
-		if value.IsValid() {
-			u.set(args, v.want, value)
+		switch {
+		case !value.IsValid():
+		case v.field == nil:
+			args[v.param] = value
+		default:
+			args[v.param].FieldByIndex(v.field).Set(value)
 		}
 	}
 	b.results = u.call.Call(args)
@@ -115,7 +119,7 @@ func (sc *Scope) has(made any) bool {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
 	for i := range sc.slots {
-		if s := &sc.slots[i]; s.ready.Load() && same(s.value, made) {
+		if s := &sc.slots[i]; s.ready() && same(s.value, made) {
 			return true
 		}
 	}

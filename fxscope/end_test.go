@@ -235,6 +235,30 @@ func TestEnd_with_a_cancelled_context_runs_every_hook(t *testing.T) {
 	assert.NoError(t, sc.End(cancelled), "with a context that lives")
 }
 
+// What ends a request ends neither the tasks that it left nor the hooks.
+func TestRun_ends_a_cancelled_scope_in_full(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var finished, destroyed bool
+		scopes := begin(t, fxscope.Provide(func() *slow {
+			return &slow{func(ctx context.Context) error { destroyed = true; return ctx.Err() }}
+		}))
+		ctx, cancel := context.WithCancel(t.Context())
+		require.NoError(t, scopes.Run(ctx, func(ctx context.Context) error {
+			sc, _ := fxscope.From(ctx)
+			err := sc.Tasks().Run(ctx, "task", func(ctx context.Context) error {
+				time.Sleep(time.Second)
+				finished = ctx.Err() == nil
+				return nil
+			})
+			cancel()
+			return errors.Join(err, get[*slow](ctx))
+		}))
+		assert.True(t, finished)
+		assert.True(t, destroyed)
+	})
+}
+
 func TestEnd_hooks_have_the_values_of_the_scope(t *testing.T) {
 	t.Parallel()
 	var in *fxscope.Scope

@@ -30,10 +30,4 @@ func (f *frame) Value(key any) any {
 	return f.scope.root.Context.Value(key)
 }
 
-// A build is one attempt of a unit to make its objects in a scope. The zero build is none.
-type build struct {
-	home    int32 // of the unit
-	attempt uint32
-}
-
 func (f *frame) String() string { return "fxscope: context of scope " + f.scope.ID() }

@@ -31,7 +31,7 @@ func Get[T any](ctx context.Context, qs ...fxqualifier.Qualifier) (T, error) {
 		return other[T](f, t, slices.Clone(qs))
 	}
 	s := &sc.slots[i]
-	if !s.ready.Load() || sc.over.Load() {
+	if !s.ready() || sc.over.Load() {
 		if err := sc.provide(ctx, i, f.build); err != nil {
 			return none, err
 		}

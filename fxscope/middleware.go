@@ -13,9 +13,7 @@ func (s *Scopes) Middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		sc := s.begin(r.Context())
 		r = r.WithContext(&sc.root)
-		request := &sc.slots[s.plan.request]
-		request.value = reflect.ValueOf(r)
-		request.ready.Store(true)
+		sc.slots[s.plan.request].fill(reflect.ValueOf(r))
 		s.add(sc)
 		if sc.Err() != nil {
 			w.Header().Set("Connection", "close")

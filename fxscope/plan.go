@@ -67,6 +67,9 @@ func newPlan(declared []*bound, scopes *Scopes, dot string) (*plan, error) {
 		}
 	}
 	errs = append(errs, p.cycles())
+	if len(p.slots) > maxSlots {
+		errs = append(errs, fmt.Errorf("fxscope: %d types are provided and declared: a scope has at most %d", len(p.slots), maxSlots))
+	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}

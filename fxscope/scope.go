@@ -25,8 +25,8 @@ type Scope struct {
 	state    scopeState
 	released bool // somebody else will call End
 	endErr   error
-	endDone  chan struct{} // made by the first who waits for another's End
-	siblings struct{ prev, next *Scope }
+	endDone  chan struct{}               // made by the first who waits for another's End
+	siblings struct{ prev, next *Scope } // guarded by the shard's lock
 }
 
 type scopeState uint8
@@ -36,19 +36,6 @@ const (
 	ending
 	ended
 )
-
-// A slot is the place of one object. It is ready for good, or not ready.
-type slot struct {
-	value reflect.Value
-	ready atomic.Bool
-
-	// The state of a unit's construction is in its first slot, guarded by mu.
-	building bool
-	attempt  uint32
-	asked    int32 // the slot that somebody asked for
-	parent   build // that which needs this one
-	waiting  *waiting
-}
 
 // A waiting is what those share who wait for one build.
 type waiting struct {
@@ -105,8 +92,7 @@ func (sc *Scope) put(v ScopeValue) {
 		return // the zero ScopeValue
 	}
 	if i := sc.scopes.plan.find(v.t, nil); i >= 0 {
-		sc.slots[i].value = v.value
-		sc.slots[i].ready.Store(true)
+		sc.slots[i].fill(v.value)
 		return
 	}
 	sc.extra = append(sc.extra, v)

@@ -41,7 +41,7 @@ type varying struct {
 	fresh bool // the first of its fx.In, which is copied before it is filled
 }
 
-// home is the slot that keeps the state of the unit in a scope.
+// home is the slot that has the state of the unit's construction.
 func (u *unit) home() int { return u.slots[0] }
 
 // prepare puts in place what is the same in every scope.

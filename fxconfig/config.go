@@ -36,7 +36,7 @@ func Load(sources ...Source) (*Config, error) {
 			failures = append(failures, err)
 		}
 		if !n.isNull() { // an empty layer changes nothing
-			root = merge(root, n, 0, 0)
+			root = merge(root, n, 0)
 		}
 	}
 	if err := l.report.err(); err != nil {
@@ -174,7 +174,7 @@ func (c *Config) section(paths []string) (section, error) {
 		if s.node == nil {
 			s.node = n
 		} else {
-			s.node = merge(s.node, n, uint16(s.main+1), uint16(i+1))
+			s.node = merge(s.node, n, uint16(s.main+1))
 		}
 		s.main = i
 	}

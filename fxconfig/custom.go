@@ -56,7 +56,7 @@ func (d *decoder) customError(n *node, err error) {
 	if inner, ok := err.(*Error); ok && len(inner.Problems) > 0 { //nolint:errorlint // a wrapped one has words of its own around it
 		for _, p := range inner.Problems {
 			if p.Position == "" { // the type's own, made with At
-				p.Position, p.Path = n.position(), joinPaths(d.path(), p.Path)
+				p.Position, p.Path = n.positionOf(p.Path), joinPaths(d.path(), p.Path)
 			}
 			d.report.add(p, nil)
 		}

@@ -9,6 +9,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"gopkg.in/yaml.v3"
+
+	"github.com/fxkit/fxkit/fxconfig"
 )
 
 var errCustom = errors.New("custom error")
@@ -185,6 +187,28 @@ func TestC9_an_inline_field_that_reads_itself_gets_the_keys_that_are_left(t *tes
 	require.NoError(t, decode("{a: 1, own: 2, b: 3}", &rest))
 	assert.Equal(t, restOf{"a": "1", "b": "3"}, rest.Rest)
 	assert.EqualError(t, decode("{a: [], own: 2}", &rest), "config.yaml:1:5: a: expected text, found a list")
+}
+
+type window struct{ From, To int }
+
+func (w *window) UnmarshalYAML(unmarshal func(any) error) error {
+	type plain window
+	if err := unmarshal((*plain)(w)); err != nil {
+		return fmt.Errorf("a window: %w", err)
+	}
+	if w.From > w.To {
+		return fxconfig.At("to", errCustom)
+	}
+	return nil
+}
+
+func TestC9_errors_may_say_which_key_they_are_about_and_keep_their_words(t *testing.T) {
+	t.Parallel()
+	var got struct{ A window }
+	err := decode("a: {from: 2, to: 1}", &got)
+	require.EqualError(t, err, "config.yaml:1:14: a.to: custom error")
+	require.ErrorIs(t, err, errCustom)
+	assert.EqualError(t, decode("a: {from: x}", &got), `config.yaml:1:4: a: a window: config.yaml:1:11: a.from: expected a whole number, found "x"`)
 }
 
 type wantsNil struct{}

@@ -239,10 +239,8 @@ func (d *decoder) entries(entries []entry, v reflect.Value, elem, key *plan) {
 
 // mapKey decodes a key that is more than text. Two texts may be one key: 1 and 0x1.
 func (d *decoder) mapKey(e *entry, k reflect.Value, p *plan, seen *map[any]string) bool {
-	n := &node{file: e.value.file, line: e.line, col: e.col, size: 1, depth: 1, text: e.key, flags: expanded}
-	if n.plain = plainTag(e.key); n.plain == nullTag {
-		n.plain = strTag
-	}
+	// Text in quotes may be a key that is a number, as what the environment supplied may.
+	n := &node{file: e.value.file, line: e.line, col: e.col, size: 1, depth: 1, text: e.key, plain: plainTag(e.key), flags: expanded}
 	k.SetZero()
 	d.value(n, k, p)
 	if !k.Comparable() {

@@ -150,7 +150,7 @@ func (e *encoder) structValue(v reflect.Value) (*node, error) {
 			if err != nil {
 				return nil, err
 			}
-			n = merge(n, more, 0, 0)
+			n = merge(n, more, 0)
 		}
 	}
 	return n, nil

@@ -52,14 +52,12 @@ func (e *estimator) skipLine() {
 	}
 }
 
-// quoted skips a quoted text, which may have several lines.
+// quoted skips a quoted text, which may have several lines. One with ” in it passes for two.
 func (e *estimator) quoted() {
 	quote := e.text[e.i]
 	for e.i++; e.i < len(e.text); e.i++ {
 		switch c := e.text[e.i]; {
 		case c == '\\' && quote == '"':
-			e.i++
-		case c == quote && quote == '\'' && e.peek(e.i+1) == '\'':
 			e.i++
 		case c == quote:
 			e.i++

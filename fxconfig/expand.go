@@ -78,9 +78,6 @@ func (x *expander) scalar(n *node) {
 	if n.tag == strTag && n.flags&quoted == 0 && n.plain != nullTag {
 		n.tag = n.plain
 	}
-	if n.plain == nullTag {
-		n.plain = strTag
-	}
 }
 
 // plainTag is the YAML type of an unquoted scalar.

@@ -89,16 +89,17 @@ func TestFill_lays_the_section_above_what_is_there(t *testing.T) {
 		Map                map[string]inner
 		Pointer            *inner
 		Struct             inner
+		Array              [2]inner
 	}
 	shared := &inner{A: 1, B: 2}
 	sharedMap := map[string]inner{"x": {A: 1, B: 2}, "y": {A: 3}}
-	got := config{Kept: 1, Set: 2, Cleared: 3, List: []int{1, 2}, Map: sharedMap, Pointer: shared, Struct: inner{A: 5, B: 6}}
-	c := load(t, "{set: 7, cleared: null, list: [9], map: {x: {b: 8}, z: {}}, pointer: {b: 8}, struct: {a: 9}}")
+	got := config{Kept: 1, Set: 2, Cleared: 3, List: []int{1, 2}, Map: sharedMap, Pointer: shared, Struct: inner{A: 5, B: 6}, Array: [2]inner{{A: 1}, {B: 2}}}
+	c := load(t, "{set: 7, cleared: null, list: [9], map: {x: {b: 8}, z: {}}, pointer: {b: 8}, struct: {a: 9}, array: [{b: 3}, {}]}")
 	require.NoError(t, c.Fill(&got))
 	assert.Equal(t, config{
 		Kept: 1, Set: 7, List: []int{9},
 		Map:     map[string]inner{"x": {A: 1, B: 8}, "y": {A: 3}, "z": {}},
-		Pointer: &inner{A: 1, B: 8}, Struct: inner{A: 9, B: 6},
+		Pointer: &inner{A: 1, B: 8}, Struct: inner{A: 9, B: 6}, Array: [2]inner{{B: 3}},
 	}, got)
 	assert.Equal(t, &inner{A: 1, B: 2}, shared, "a default behind a pointer stays what it is for others")
 	assert.Equal(t, map[string]inner{"x": {A: 1, B: 2}, "y": {A: 3}}, sharedMap, "and so does one in a map")

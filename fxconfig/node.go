@@ -70,7 +70,7 @@ type entry struct {
 	value *node
 	line  int32 // of the key; the file is the value's
 	col   int32
-	from  uint16 // in a merge of sections: 1 + the section that it is from
+	from  uint16 // in a merge of sections: 1 + the section that it is from; see merge
 }
 
 // file is where a node stands.
@@ -159,4 +159,18 @@ func (n *node) child(key string) (value *node, line, col int32) {
 		}
 	}
 	return nil, 0, 0
+}
+
+// positionOf is where the key at path beneath n stands, or else the nearest thing around it.
+func (n *node) positionOf(path string) string {
+	position := n.position()
+	keys, _ := splitPath(path)
+	for _, key := range keys {
+		value, line, col := n.child(key)
+		if value == nil {
+			break
+		}
+		n, position = value, value.file.position(line, col)
+	}
+	return position
 }

@@ -75,7 +75,7 @@ func (n *node) plainType() tag {
 }
 
 func (d *decoder) boolean(n *node, v reflect.Value) {
-	if n.kind == scalarKind && (n.flags&quoted == 0 || n.plainType() != strTag || n.flags&expanded != 0) {
+	if n.kind == scalarKind && (n.flags&(quoted|expanded) != quoted || n.tag == boolTag) {
 		switch n.text {
 		case "true", "True", "TRUE", "y", "Y", "yes", "Yes", "YES", "on", "On", "ON":
 			v.SetBool(true)

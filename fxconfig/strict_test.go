@@ -160,10 +160,10 @@ func TestC3_sections_merged_by_Fill_keep_their_own_paths(t *testing.T) {
 	t.Parallel()
 	c := load(t, `
 http:
-  default: {timeout: 1, deep: {a: x, b: {c: x}}, same: {x: 1}}
+  default: {timeout: 1, deep: {a: x, b: {c: x}}, same: {x: 1}, outer: {p: {a: 1}}}
   clients:
     "a.b": {retries: x, deep: {b: {d: x}, e: {f: 1}}, other: {y: 1}}
-  third: {deep: {b: {g: x}}}
+  third: {deep: {b: {g: x}}, outer: {p: {b: 1}}}
 `)
 	var got struct {
 		Timeout time.Duration
@@ -173,6 +173,7 @@ http:
 			B struct{ C, D, G int }
 		}
 		Other struct{}
+		Outer struct{ P struct{} }
 	}
 	err := c.Fill(&got, "http.default", `http.clients."a.b"`, "http.third")
 	var paths []string
@@ -180,9 +181,9 @@ http:
 		paths = append(paths, p.Path)
 	}
 	assert.Equal(t, []string{
-		"http.default.timeout", "http.default.deep.a", "http.default.deep.b.c", "http.default.same",
+		"http.default.timeout", "http.default.deep.a", "http.default.deep.b.c", "http.default.same", "http.default.outer.p.a",
 		`http.clients."a.b".retries`, `http.clients."a.b".deep.b.d`, `http.clients."a.b".deep.e`, `http.clients."a.b".other.y`,
-		"http.third.deep.b.g",
+		"http.third.deep.b.g", "http.third.outer.p.b",
 	}, paths)
 }
 

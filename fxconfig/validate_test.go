@@ -162,15 +162,31 @@ func TestC5_Validate_reaches_all_that_a_value_contains(t *testing.T) {
 	}
 }
 
+type Zone struct{ Zone string }
+
+func (z Zone) Validate() error {
+	if z.Zone == "" {
+		return fxconfig.At("zone", errEmpty)
+	}
+	return nil
+}
+
 type promoted struct {
-	leaf  `yaml:",inline"` // lends promoted its Validate
+	Zone  `yaml:",inline"` // lends promoted its Validate
 	Other int
+}
+
+type unexportedPart struct {
+	leaf  `yaml:",inline"` // out of reflection's reach but for its fields
+	Other port
 }
 
 func TestC5_a_promoted_Validate_reports_once(t *testing.T) {
 	t.Parallel()
 	var got promoted
-	assert.EqualError(t, decode("other: 1", &got), "config.yaml:1:1: name: must not be empty")
+	assert.EqualError(t, decode("other: 1", &got), "config.yaml:1:1: zone: must not be empty")
+	var other unexportedPart
+	assert.EqualError(t, decode("other: 101", &other), "config.yaml:1:1: name: must not be empty\nconfig.yaml:1:1: other: 101 is above 100")
 }
 
 type ring struct {

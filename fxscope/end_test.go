@@ -216,6 +216,19 @@ func TestS7_what_is_finished_after_the_end_is_destroyed_by_its_builder(t *testin
 	}
 }
 
+func TestS7_nor_is_what_has_no_hooks_handed_out(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		scopes := begin(t, fxscope.Provide(func() *db { time.Sleep(time.Minute); return &db{} }))
+		ctx, sc := scopes.Begin(t.Context())
+		got := make(chan error)
+		go func() { got <- get[*db](ctx) }()
+		synctest.Wait()
+		require.NoError(t, sc.End(ctx))
+		assert.ErrorIs(t, <-got, fxscope.ErrEnded)
+	})
+}
+
 type sleepy struct{ *account }
 
 func (s *sleepy) Init(ctx context.Context) error {

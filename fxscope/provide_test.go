@@ -260,7 +260,10 @@ func TestProvide_options_serve_several_applications(t *testing.T) {
 
 func TestProvide_constructor_context(t *testing.T) {
 	t.Parallel()
-	type traceKey struct{}
+	type (
+		traceKey struct{}
+		onlyHere struct{}
+	)
 	type loaded struct{ ctx context.Context }
 	scopes := begin(t, fxscope.Provide(func(ctx context.Context) *loaded { return &loaded{ctx} }))
 
@@ -268,10 +271,11 @@ func TestProvide_constructor_context(t *testing.T) {
 	beginCtx, stopScope := context.WithCancel(root)
 	ctx, sc := scopes.Begin(beginCtx)
 	stopScope()
-	getCtx, stopGet := context.WithCancelCause(context.WithoutCancel(ctx))
+	getCtx, stopGet := context.WithCancelCause(context.WithValue(context.WithoutCancel(ctx), onlyHere{}, true))
 	l, err := fxscope.Get[*loaded](getCtx)
 	require.NoError(t, err)
 	assert.Equal(t, "trace", l.ctx.Value(traceKey{}), "it has the values of the scope")
+	assert.Nil(t, l.ctx.Value(onlyHere{}), "and none of the Get's: who happens to ask first makes no difference")
 	require.NoError(t, l.ctx.Err(), "and not its cancellation")
 	require.NoError(t, context.Cause(l.ctx))
 	derived, cancel := context.WithCancel(l.ctx)

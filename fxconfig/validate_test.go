@@ -186,7 +186,7 @@ func TestC5_a_promoted_Validate_reports_once(t *testing.T) {
 	var got promoted
 	assert.EqualError(t, decode("other: 1", &got), "config.yaml:1:1: zone: must not be empty")
 	var other unexportedPart
-	assert.EqualError(t, decode("other: 101", &other), "config.yaml:1:1: name: must not be empty\nconfig.yaml:1:1: other: 101 is above 100")
+	assert.EqualError(t, decode("other: 101", &other), "config.yaml:1:1: other: 101 is above 100\nconfig.yaml:1:1: name: must not be empty")
 }
 
 type ring struct {

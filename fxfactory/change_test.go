@@ -2,7 +2,6 @@ package fxfactory_test
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -166,7 +165,13 @@ func TestF10_Remove_destroys_at_once_and_frees_the_name(t *testing.T) {
 func TestF10_Remove_returns_when_its_context_ends_and_the_rest_goes_on(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		a := &account{onDestroy: func(context.Context, string) error { time.Sleep(30 * time.Second); return nil }}
+		a := &account{onDestroy: func(ctx context.Context, name string) error {
+			if name == "b" {
+				assert.NoError(t, ctx.Err(), "it has time of its own")
+			}
+			time.Sleep(30 * time.Second)
+			return nil
+		}}
 		f := newFactory(t, a, settings{Clients: these("a", "b")})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -301,6 +306,13 @@ func TestCheck(t *testing.T) {
 		assert.Equal(t, fxfactory.Health{Name: "slow", Latency: 300 * time.Millisecond}, health[2])
 		assert.Equal(t, fxfactory.Health{Name: "well", Priority: fxfactory.High}, health[3])
 
+		ctx, cancel = context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		again := f.Check(ctx)
+		require.ErrorContains(t, again[0].Err, "an earlier check has not returned yet")
+		assert.Equal(t, 2, a.count("check slow"))
+		assert.Equal(t, 1, a.count("check deaf"), "no second one is stuck beside the first")
+
 		// A Check that runs holds up the destruction of its instance, and is told.
 		done := make(chan error, 1)
 		go func() { done <- f.Remove(t.Context(), "deaf") }()
@@ -339,5 +351,4 @@ func TestA_spec_with_Create_alone_is_enough(t *testing.T) {
 	_, err = f.Replace(t.Context(), "a", nil)
 	require.NoError(t, err)
 	require.NoError(t, f.Stop(t.Context()))
-	require.NoError(t, errors.Join(f.Stop(t.Context())))
 }

@@ -2,6 +2,8 @@ package fxfactory
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -10,7 +12,7 @@ import (
 )
 
 // Check asks every named instance how it is, concurrently, and reports sorted by name. A Low instance that is out is reported with the
-// error that put it there. Check returns when ctx ends: an instance that has not answered by then is reported with ctx's error, and a
+// error that put it there. An instance on which an earlier Spec.Check still runs, though nobody waits for it, is ill. Check returns when ctx ends: an instance that has not answered by then is reported with ctx's error, and a
 // factory that is stopped has nothing to report.
 func (f *Factory[T, C]) Check(ctx context.Context) []Health {
 	ctx, release := f.until(ctx)
@@ -55,21 +57,30 @@ func (f *Factory[T, C]) Check(ctx context.Context) []Health {
 	return report
 }
 
+var errStuck = errors.New("an earlier check has not returned yet, though its context has ended")
+
 // check calls Spec.Check. It returns when Check does, when ctx ends, or when the instance is to be destroyed.
 func (f *Factory[T, C]) check(ctx context.Context, in *instance[T]) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	ctx, cancel, end, ok := in.begin(ctx, created)
-	if !ok {
+	for u := in.stuck(); u != nil; u = in.stuck() { // another one would only be stuck beside it
+		select {
+		case <-u.over:
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", errStuck, context.Cause(ctx))
+		}
+	}
+	u := in.begin(ctx, created)
+	if u == nil {
 		return errGone
 	}
-	defer cancel(nil)
-	forUser, release := early(ctx)
+	defer in.leave(u)
+	forUser, release := early(u.ctx)
 	done := f.work.begin("check", in.name)
-	return guard.Within(ctx, func() error {
+	return guard.Within(u.ctx, func() error {
 		defer done()
-		defer end()
+		defer in.end(u)
 		defer release()
 		return f.spec.Check(forUser, in.value)
 	}, nil)

@@ -75,7 +75,8 @@
 // injects once: a program that calls Replace injects the Factory and asks it each time.
 //
 // [Factory.Check] asks each instance how it is. A Start or Check never runs on an instance that is being destroyed: its context is cancelled
-// first, and Destroy waits until it has returned.
+// first, and Destroy waits until it has returned. [Factory.Stats] counts what happened. Module provides every factory as [Observed] in
+// group:"fxfactory.factories", for whoever wants to show them all.
 //
 // # Failures
 //

@@ -30,6 +30,8 @@ type Factory[T, C any] struct {
 	table atomic.Pointer[table[T]]
 	work  work
 
+	counters counters
+
 	stopping context.Context // ends with ErrStopped when Stop begins
 	halt     context.CancelCauseFunc
 	started  chan struct{} // closed when Start has succeeded or failed

@@ -20,6 +20,7 @@ type flight[T any] struct {
 
 var (
 	errAbandoned = errors.New("every caller has left")
+	errLanded    = errors.New("the build was abandoned, or overtaken by a Replace")
 	errAnonymous = errors.New("an instance needs a name; Open makes one without")
 )
 
@@ -149,7 +150,7 @@ func (f *Factory[T, C]) fly(r *record[T, C], fl *flight[T], configure func(*C), 
 	if err == nil {
 		err = f.admit(fl.ctx, in, patient, func() error {
 			if fl.settled {
-				return fl.err
+				return errLanded
 			}
 			f.arrive(r, in, cfg)
 			return nil

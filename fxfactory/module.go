@@ -31,9 +31,18 @@ func Module[T, C any](section string, newSpec any, opts ...Option) fx.Option {
 	if err = errors.Join(checkSection(section), checkConstructor[T, C](newSpec), err); err != nil {
 		return fx.Error(fmt.Errorf("fxfactory: Module of section %q: %w", section, err))
 	}
+	construct := any(func(p loggedParams[T, C]) (*Factory[T, C], error) {
+		o := o
+		o.log = p.Log
+		return newManaged(section, o, p.Params)
+	})
+	if o.hasLog { // and it may be this very factory that provides the application's
+		construct = func(p params[T, C]) (*Factory[T, C], error) { return newManaged(section, o, p) }
+	}
 	provided := []any{
-		func(p params[T, C]) (*Factory[T, C], error) { return newManaged(section, o, p) },
+		construct,
 		fx.Annotated{Group: section + ",flatten", Target: snapshot[T, C]},
+		fx.Annotated{Group: "fxfactory.factories", Target: func(f *Factory[T, C]) Observed { return f }},
 	}
 	if !o.withoutDefault {
 		provided = append(provided, func(f *Factory[T, C]) (T, error) { return f.injectDefault() })
@@ -51,13 +60,16 @@ type params[T, C any] struct {
 	Lifecycle fx.Lifecycle
 	Spec      Spec[T, C]
 	Config    *fxconfig.Config `optional:"true"`
-	Log       *zap.Logger      `optional:"true"`
+}
+
+type loggedParams[T, C any] struct {
+	fx.In
+
+	Params params[T, C]
+	Log    *zap.Logger `optional:"true"`
 }
 
 func newManaged[T, C any](name string, o options, p params[T, C]) (*Factory[T, C], error) {
-	if o.log == nil {
-		o.log = p.Log
-	}
 	src, plan := fromSection(section{p.Config, name}, o.keys, p.Spec)
 	f, err := build(context.Background(), name, p.Spec, o, src, plan)
 	if err != nil {

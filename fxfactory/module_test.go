@@ -228,6 +228,21 @@ func TestModule_logs_to_the_applications_logger(t *testing.T) {
 	assert.NotZero(t, logs.FilterField(zap.String("factory", "http")).Len())
 }
 
+func TestModule_may_provide_the_applications_logger(t *testing.T) {
+	t.Parallel()
+	var got *zap.Logger
+	app := fxtest.New(t, fx.NopLogger, yaml("log: {client: {url: x}}"),
+		fxfactory.Module[*zap.Logger, config]("log", func() fxfactory.Spec[*zap.Logger, config] {
+			return fxfactory.Spec[*zap.Logger, config]{
+				Create: func(context.Context, string, config) (*zap.Logger, error) { return zap.NewNop(), nil },
+			}
+		}, fxfactory.WithLogger(nil)),
+		fx.Populate(&got))
+	app.RequireStart()
+	app.RequireStop()
+	assert.NotNil(t, got)
+}
+
 func TestF14_CreateTimeout_bounds_fx_New(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})

@@ -19,6 +19,7 @@ type options struct {
 	createTimeout  time.Duration // 0: only the caller's context bounds a Create
 	retireAfter    time.Duration
 	log            *zap.Logger
+	hasLog         bool
 	withoutDefault bool
 	keys           []string
 }
@@ -88,10 +89,11 @@ func RetireAfter(d time.Duration) Option {
 }
 
 // WithLogger is where a factory writes what it can return to nobody: an instance of priority Low that failed or came back, a Destroy
-// that failed after its caller had left. Without it that is the application's *zap.Logger under Fx, else standard error.
+// that failed after its caller had left. Without it that is the application's *zap.Logger under Fx; without that, and for nil, standard
+// error. With it Module does not ask Fx for a logger, so a factory of loggers can provide it.
 func WithLogger(log *zap.Logger) Option {
 	return option{"WithLogger", func(o *options) error {
-		o.log = log
+		o.log, o.hasLog = log, true
 		return nil
 	}}
 }

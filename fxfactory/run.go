@@ -39,15 +39,15 @@ func (f *Factory[T, C]) construct(ctx context.Context, name string, p Priority, 
 				done() // else whoever gets the instance ends the work
 			}
 		}()
-		value, err := f.spec.Create(forUser, name, f.clone(cfg))
-		if err != nil {
+		err := f.counters.create.of(func() (err error) {
+			in.value, err = f.spec.Create(forUser, name, f.clone(cfg))
+			if err == nil && isNil(in.value) {
+				err = errors.New("Create returned nil and no error")
+			}
 			return err
-		}
-		if isNil(value) {
-			return errors.New("Create returned nil and no error")
-		}
-		in.value, ok = value, true
-		return nil
+		})
+		ok = err == nil
+		return err
 	}, func(err error) {
 		if err == nil {
 			f.discard(in, errors.New("created too late"))
@@ -98,22 +98,22 @@ func (f *Factory[T, C]) start(ctx context.Context, in *instance[T], patient bool
 		in.advance(ready)
 		return nil
 	}
-	ctx, cancel, end, ok := in.begin(ctx, starting)
-	if !ok {
+	u := in.begin(ctx, starting)
+	if u == nil {
 		return errGone
 	}
-	defer cancel(nil)
-	forUser, release := early(ctx)
+	defer in.leave(u)
+	forUser, release := early(u.ctx)
 	if patient {
 		release()
-		forUser, release = context.WithTimeout(ctx, attemptTimeout)
+		forUser, release = context.WithTimeout(u.ctx, attemptTimeout)
 	}
 	done := f.work.begin("start", in.name)
-	err := guard.Within(ctx, func() error {
+	err := guard.Within(u.ctx, func() error {
 		defer done()
-		defer end()
+		defer in.end(u)
 		defer release()
-		return f.spec.Start(forUser, in.name, in.value)
+		return f.counters.start.of(func() error { return f.spec.Start(forUser, in.name, in.value) })
 	}, nil)
 	if err == nil {
 		in.advance(ready)
@@ -142,7 +142,7 @@ func (f *Factory[T, C]) destroy(ctx context.Context, in *instance[T], cause erro
 			<-idle
 		}
 		if f.spec.Destroy == nil {
-			return nil
+			return f.counters.destroy.of(func() error { return nil })
 		}
 		forUser, release := early(ctx)
 		if ctx.Err() != nil {
@@ -150,7 +150,7 @@ func (f *Factory[T, C]) destroy(ctx context.Context, in *instance[T], cause erro
 			forUser, release = context.WithTimeout(context.WithoutCancel(ctx), cleanupBudget)
 		}
 		defer release()
-		return f.spec.Destroy(forUser, in.value)
+		return f.counters.destroy.of(func() error { return f.spec.Destroy(forUser, in.value) })
 	}, func(err error) {
 		if err != nil {
 			f.log.Error("destroy failed after its caller had left", zap.String("instance", in.name), zap.Error(err))

@@ -265,6 +265,16 @@ func TestF6_a_startup_that_is_cancelled_begins_nothing_more(t *testing.T) {
 	assert.Empty(t, a.alive())
 }
 
+func TestF5_a_configuration_error_is_fatal_at_any_priority(t *testing.T) {
+	t.Parallel()
+	for _, p := range []fxfactory.Priority{fxfactory.High, fxfactory.Medium, fxfactory.Low} {
+		a := &account{}
+		_, err := fxfactory.New(t.Context(), "http", a.spec(), settings{Clients: these("bad", "good"), Priorities: priorities{"bad": p}})
+		require.ErrorIs(t, err, errBadURL)
+		assert.Empty(t, a.all())
+	}
+}
+
 func TestStart_twice(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -52,30 +52,55 @@ type instance[T any] struct {
 	done    chan struct{}     // made by the destroyer, closed when destroyed
 }
 
-// A use is user code that runs on an instance.
-type use struct{ cancel context.CancelCauseFunc }
+// A use is user code that runs on an instance. Its context ends with that of whoever asked for it, and when the instance is to be destroyed.
+type use struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	left   bool          // who asked for it has left
+	over   chan struct{} // closed when the user's code has returned
+}
 
-// begin enters a use. The context ends with ctx and when the instance is to be destroyed; end must be called when the user's code has
-// returned, cancel when nobody waits for it any more. Not ok: the instance is being destroyed, and nothing may run on it.
-func (in *instance[T]) begin(ctx context.Context, becomes state) (_ context.Context, cancel context.CancelCauseFunc, end func(), ok bool) {
+// begin enters a use; nil: the instance is being destroyed, and nothing may run on it. Whoever asked for it calls leave when it waits no
+// longer, and end is called when the user's code has returned.
+func (in *instance[T]) begin(ctx context.Context, becomes state) *use {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.state >= destroying {
-		return nil, nil, nil, false
+		return nil
 	}
 	in.state = max(in.state, becomes)
-	ctx, cancel = context.WithCancelCause(ctx)
-	u := &use{cancel: cancel}
+	u := &use{over: make(chan struct{})}
+	u.ctx, u.cancel = context.WithCancelCause(ctx)
 	if in.running == nil {
 		in.running = make(map[*use]struct{}, 1)
 	}
 	in.running[u] = struct{}{}
-	return ctx, cancel, func() { in.end(u) }, true
+	return u
+}
+
+func (in *instance[T]) leave(u *use) {
+	u.cancel(nil)
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	u.left = true
+}
+
+// stuck gives a use that still runs though nobody waits for it, or nil.
+func (in *instance[T]) stuck() *use {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for u := range in.running {
+		if u.left {
+			return u
+		}
+	}
+	return nil
 }
 
 func (in *instance[T]) end(u *use) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	close(u.over)
 	delete(in.running, u)
 	if len(in.running) > 0 {
 		return

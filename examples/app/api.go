@@ -10,22 +10,24 @@ import (
 	"go.uber.org/fx"
 	"go.uber.org/zap"
 
+	"github.com/fxkit/fxkit/fxetcd/registry"
 	"github.com/fxkit/fxkit/fxlifecycle"
 	"github.com/fxkit/fxkit/fxscope"
 )
 
 // API is the service's HTTP interface. Its answers, errors too, are JSON.
 type API struct {
-	store *Store
-	log   *zap.Logger
+	store    *Store
+	registry *registry.Registry
+	log      *zap.Logger
 
 	streams    context.Context // ends when the server stops accepting
 	endStreams context.CancelFunc
 }
 
-func newAPI(store *Store, log *zap.Logger) *API {
+func newAPI(store *Store, registry *registry.Registry, log *zap.Logger) *API {
 	streams, end := context.WithCancel(context.Background())
-	return &API{store, log.Named("api"), streams, end}
+	return &API{store, registry, log.Named("api"), streams, end}
 }
 
 // serveAPI listens from start until stop, when it finishes the requests in hand.
@@ -47,6 +49,7 @@ func (a *API) routes() http.Handler {
 	mux.HandleFunc("GET /flags/{key}", a.answer(a.get))
 	mux.HandleFunc("PUT /flags/{key}", a.answer(a.put))
 	mux.HandleFunc("DELETE /flags/{key}", a.answer(a.delete))
+	mux.HandleFunc("GET /peers", a.answer(a.peers))
 	return mux
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/fxkit/fxkit/fxconfig"
 	"github.com/fxkit/fxkit/fxetcd"
 	"github.com/fxkit/fxkit/fxetcd/embedded"
+	"github.com/fxkit/fxkit/fxetcd/registry"
 	"github.com/fxkit/fxkit/fxlifecycle"
 	"github.com/fxkit/fxkit/fxqualifier"
 	"github.com/fxkit/fxkit/fxscope"
@@ -52,6 +53,7 @@ func options(s settings, stdout io.Writer) fx.Option {
 		server,
 		fxetcd.Module,
 		fxetcd.Named("audit"),
+		registry.Module,
 		fxbackground.Module,
 		fxscope.Module,
 
@@ -61,6 +63,7 @@ func options(s settings, stdout io.Writer) fx.Option {
 			fx.Annotate(newAudit, fx.ParamTags(`name:"audit"`)),
 			newAPI,
 			serveAPI,
+			newPresence,
 		),
 		fxscope.Provide(newPrincipal, newRequestLog, newFlags), // one per request
 		fxqualifier.Provide[Notifier](newLogNotifier, byName.Of("log")),

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -40,8 +41,8 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// free is the part of the environment and of the arguments that lets several processes run side by side.
-const free = "FLAGD_ADDRESS=127.0.0.1:0"
+// environment lets several processes run side by side. On a busy machine etcd warns of slow disks, which is none of the tests' business.
+var environment = []string{"FLAGD_ADDRESS=127.0.0.1:0", "FLAGD_LOG_LEVEL=error"}
 
 // A process is the running application.
 type process struct {
@@ -60,7 +61,7 @@ func launch(t *testing.T, env []string, args ...string) (*process, *bufio.Scanne
 		args = append([]string{"-config", "../../config.yaml"}, args...)
 	}
 	p := &process{cmd: exec.Command(binary, args...), exited: make(chan int, 1)}
-	p.cmd.Env = append(append(os.Environ(), free), env...)
+	p.cmd.Env = slices.Concat(os.Environ(), environment, env)
 	stderr, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
 	require.NoError(t, err)
 	p.cmd.Stderr, p.stderr = stderr, stderr.Name()
@@ -167,4 +168,9 @@ func (p *process) must(t *testing.T, method, path, body string) (int, map[string
 	status, answer, err := p.do(t.Context(), method, path, body)
 	require.NoError(t, err)
 	return status, answer
+}
+
+func sorted(s []string) []string {
+	slices.Sort(s)
+	return s
 }

@@ -38,6 +38,7 @@ type entry struct {
 	object  string
 	pc      uintptr // who appended it, resolved only where it is shown
 	claim   time.Duration
+	first   bool // its PreDestroy is before others'
 	hooks   Hooks
 	foreign bool
 	hook    fx.Hook // of a foreign entry, for the names inside

@@ -57,3 +57,17 @@ func (o withStopTimeout) apply(e *entry) error {
 	e.claim = time.Duration(o)
 	return nil
 }
+
+// StopsFirst has the object's PreDestroy run before those of all others, wherever it stands among the dependencies. It is for what tells others
+// to stay away, such as a service registry: that has to be done while everything still serves. Several such objects keep their order.
+// It works with Coordinate; plain Fx knows no such thing.
+func StopsFirst() Option { return stopsFirst{} }
+
+type stopsFirst struct{}
+
+func (stopsFirst) String() string { return "fxlifecycle.StopsFirst()" }
+
+func (stopsFirst) apply(e *entry) error {
+	e.first = true
+	return nil
+}

@@ -147,9 +147,11 @@ func (c *Coordinator) phaseOne(ctx context.Context) {
 			first.Add(e.claim)
 		}
 	}
-	for i := len(c.entries) - 1; i >= 0; i-- {
-		if e := c.entries[i]; c.drains(e) {
-			c.fail(e.runStop(ctx, preDestroy, e.hooks.PreDestroy, first.Next(e.claim)))
+	for _, foremost := range []bool{true, false} {
+		for i := len(c.entries) - 1; i >= 0; i-- {
+			if e := c.entries[i]; c.drains(e) && e.first == foremost {
+				c.fail(e.runStop(ctx, preDestroy, e.hooks.PreDestroy, first.Next(e.claim)))
+			}
 		}
 	}
 

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/samber/do/v2"
@@ -368,10 +369,9 @@ func doGet[T any](s do.Injector) error {
 func doRequest(b *testing.B, register func(do.Injector), gets ...func(do.Injector) error) func() error {
 	root := do.New()
 	b.Cleanup(func() { root.Shutdown() })
-	var names int
+	var names atomic.Int64
 	return func() error {
-		names++
-		s := root.Scope(strconv.Itoa(names), register)
+		s := root.Scope(strconv.FormatInt(names.Add(1), 10), register)
 		for _, get := range gets {
 			if err := get(s); err != nil {
 				return err

@@ -102,14 +102,14 @@
 // All that can be wrong with the plan fails fx.New, and says what was wanted, by which constructor, on which way there, and what there is instead:
 //
 //	fxscope: *shop.Ledger, wanted by shop.NewOrders (orders.go:41) as parameter 1 (*shop.Checkout, which wanted *shop.Orders,
-//	which wanted *shop.Ledger): not provided, neither by Fx nor by a scoped constructor: there is shop.Ledger from shop.NewLedger (Fx)
+//	which wanted *shop.Ledger): not provided, neither by Fx nor by a scoped constructor: there is shop.Ledger from shop.ReadLedger (Fx)
 //
 //	fxscope: cycle: *shop.Cart from shop.NewCart (cart.go:12), which wants *shop.Prices from shop.NewPrices (prices.go:30), which
 //	wants *shop.Cart: none of them can be first (one of the constructors could take context.Context and call fxscope.Get later)
 //
 // What fails at request time is the error of that Get, with the path to it. It is not remembered: the next Get tries again.
 //
-//	fxscope: get *shop.Checkout, which wanted *shop.Orders: shop.NewOrders (orders.go:41): connection refused
+//	fxscope: get *shop.Checkout, which wanted *shop.Orders: shop.OpenOrders (orders.go:41): connection refused
 //
 // A constructor may call Get itself, with the context that it takes. Should such Gets come to form a cycle, they fail instead of waiting for one
 // another, from however many goroutines they come. Only that context tells who waits for whom: a Get in a constructor with any other waits

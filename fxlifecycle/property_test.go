@@ -30,6 +30,12 @@ type node struct {
 	how  func(context.Context) error
 }
 
+var hooksOfKind = map[string][]string{
+	"managed":   {"PostInject", "Init", "PreDestroy", "Destroy"},
+	"raw":       {"OnStart", "OnStop"},
+	"annotated": {"OnStop"},
+}
+
 type graph struct {
 	steps
 	nodes []node
@@ -94,8 +100,8 @@ func (g *graph) invoke(n node) fx.Option {
 	return fx.Invoke(fx.Annotate(func(*node) {}, fx.ParamTags(fmt.Sprintf("name:%q", n.name))))
 }
 
-// drawGraph draws an application in which about one node of ten has a hook that goes wrong in one of some ways.
-func drawGraph(t *rapid.T, ways map[string]func(context.Context) error) *graph {
+// drawGraph draws an application in which one node of so many has a hook that goes wrong in one of some ways.
+func drawGraph(t *rapid.T, one int, ways map[string]func(context.Context) error) *graph {
 	g := &graph{}
 	names := slices.Sorted(maps.Keys(ways))
 	var parts []part
@@ -104,8 +110,8 @@ func drawGraph(t *rapid.T, ways map[string]func(context.Context) error) *graph {
 		if i > 0 {
 			n.deps = rapid.SliceOfNDistinct(rapid.IntRange(0, i-1), 0, min(i, 2), rapid.ID[int]).Draw(t, "deps")
 		}
-		if rapid.IntRange(0, 9).Draw(t, "fails") == 0 {
-			n.fail = rapid.SampledFrom([]string{"PostInject", "Init", "OnStart", "PreDestroy", "Destroy", "OnStop"}).Draw(t, "hook")
+		if rapid.IntRange(1, one).Draw(t, "fails") == 1 {
+			n.fail = rapid.SampledFrom(hooksOfKind[n.kind]).Draw(t, "hook")
 			n.way = rapid.SampledFrom(names).Draw(t, "how")
 			n.how = ways[n.way]
 		}
@@ -143,7 +149,7 @@ func (g *graph) options() fx.Option {
 func TestL5_in_any_application_nothing_closes_before_everything_is_drained(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		g := drawGraph(t, failures)
+		g := drawGraph(t, 10, failures)
 		app := fx.New(g.options())
 		if app.Err() == nil && app.Start(context.Background()) == nil {
 			_ = app.Stop(context.Background())
@@ -175,7 +181,7 @@ func TestL4_in_any_life_everything_is_destroyed_once(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(draw *rapid.T) {
 		var release chan struct{}
-		g := drawGraph(draw, map[string]func(context.Context) error{
+		g := drawGraph(draw, 3, map[string]func(context.Context) error{
 			"error": failures["error"], "panic": failures["panic"],
 			"hangs":                        func(context.Context) error { <-release; return nil },
 			"hangs until its context ends": func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },

@@ -3,10 +3,12 @@ package main_test
 import (
 	"fmt"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // A1
@@ -18,6 +20,14 @@ func TestA1_says_in_a_few_lines_what_is_where(t *testing.T) {
 	status, _ := p.must(t, "GET", "/flags", "")
 	assert.Equal(t, http.StatusOK, status)
 	assert.Empty(t, p.said(t))
+}
+
+// A6: main.go is short enough to be read first.
+func TestA6_main_is_short(t *testing.T) {
+	t.Parallel()
+	program, err := os.ReadFile("main.go")
+	require.NoError(t, err)
+	assert.Less(t, strings.Count(string(program), "\n"), 80)
 }
 
 // A2

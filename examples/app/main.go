@@ -2,8 +2,7 @@
 //
 //	go run ./examples/app
 //
-// starts an etcd in this process and serves an HTTP API whose flags live in it. README.md says what to try; options.go
-// is the list of what it is made of.
+// starts an etcd in this process and serves flags that live in it. README.md says what to try, options.go lists what it is made of.
 package main
 
 import (
@@ -40,8 +39,8 @@ func main() {
 	}
 }
 
-// serve runs the application until it is asked to stop, by the first signal or from within. A second signal ends the
-// process at once: Fx itself swallows it, and a signal during start would kill the process without any clean-up.
+// serve runs the application until it is asked to stop, by the first signal or from within. A second signal ends the process at once.
+// Left to Fx, a signal during start would kill it without any clean-up, and a second one be swallowed.
 func serve(settings settings, stdout io.Writer) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)

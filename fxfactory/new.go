@@ -37,8 +37,7 @@ func build[T, C any](ctx context.Context, name string, spec Spec[T, C], o option
 	}
 	f.defaultName = p.defaultName
 	if err := f.createAll(ctx, p.instances); err != nil {
-		f.rollback(ctx, err)
-		return nil, err
+		return nil, errors.Join(err, f.rollback(ctx, err))
 	}
 	f.mu.Lock()
 	defer f.unlock()
@@ -101,9 +100,9 @@ func (f *Factory[T, C]) noteOut(r *record[T, C]) {
 // grace is how long a failed startup whose context has ended waits for user code that is just returning.
 const grace = 100 * time.Millisecond
 
-// rollback destroys whatever a failed startup has made, within a budget of its own, and returns when that is done. It does not
-// wait for user code that ignores its ended context, beyond a short grace: what that yields is destroyed when it comes.
-func (f *Factory[T, C]) rollback(ctx context.Context, cause error) {
+// rollback destroys whatever a failed startup has made, within a budget of its own, and returns the errors of that when it is done. It
+// does not wait for user code that ignores its ended context, beyond a short grace: what that yields is destroyed when it comes.
+func (f *Factory[T, C]) rollback(ctx context.Context, cause error) error {
 	settled := make(chan struct{})
 	timer := time.AfterFunc(grace, func() { close(settled) })
 	f.work.wait(settled)
@@ -111,7 +110,7 @@ func (f *Factory[T, C]) rollback(ctx context.Context, cause error) {
 	f.mu.Lock()
 	if f.phase >= phaseStopping {
 		f.mu.Unlock()
-		return // Stop was first, and cleans up
+		return nil // Stop was first, and cleans up
 	}
 	f.startErr = cause
 	all := f.close()
@@ -132,4 +131,7 @@ func (f *Factory[T, C]) rollback(ctx context.Context, cause error) {
 	defer cancel()
 	f.teardown(budget, settledOnes)
 	go f.finishStop()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.takeStopErrors()
 }

@@ -66,10 +66,15 @@ func (f *Factory[T, C]) createContext(ctx context.Context, patient bool) (contex
 	if d == 0 && patient {
 		d = attemptTimeout
 	}
+	ctx, release := early(ctx)
 	if d == 0 {
-		return context.WithCancel(ctx)
+		return ctx, release
 	}
-	return context.WithTimeoutCause(ctx, d, tookTooLong(d))
+	ctx, cancel := context.WithTimeoutCause(ctx, d, tookTooLong(d))
+	return ctx, func() {
+		cancel()
+		release()
+	}
 }
 
 func tookTooLong(d time.Duration) error {

@@ -2,6 +2,7 @@ package fxfactory
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -55,8 +56,7 @@ func (f *Factory[T, C]) Start(ctx context.Context) error {
 		return nil
 	}
 	f.mu.Unlock()
-	f.rollback(ctx, err)
-	return err
+	return errors.Join(err, f.rollback(ctx, err))
 }
 
 // joinStart waits for another call of Start.

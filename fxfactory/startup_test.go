@@ -246,6 +246,41 @@ func TestF6_a_Create_or_Start_that_ignores_its_context_is_left_behind_and_cleane
 	})
 }
 
+func TestF6_what_cannot_be_destroyed_is_part_of_the_error(t *testing.T) {
+	t.Parallel()
+	a := &account{onCreate: failingCreate("b"), onDestroy: failing("a")}
+	_, err := fxfactory.New(t.Context(), "http", a.spec(), settings{Clients: these("a", "b")})
+	require.EqualError(t, err, "fxfactory: create http \"b\": the server is down\nfxfactory: destroy http \"a\": the server is down")
+
+	a = &account{onStart: failing("b"), onDestroy: failing("a")}
+	f, err := fxfactory.New(t.Context(), "http", a.spec(), settings{Clients: these("a", "b")})
+	require.NoError(t, err)
+	require.EqualError(t, f.Start(t.Context()), "fxfactory: start http \"b\": the server is down\nfxfactory: destroy http \"a\": the server is down")
+	require.NoError(t, f.Stop(t.Context()))
+}
+
+func TestF6_a_Create_that_honours_its_context_can_say_what_it_waited_for(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		wait := func(ctx context.Context) error {
+			<-ctx.Done()
+			return fmt.Errorf("%w: %w", errDown, ctx.Err())
+		}
+		a := &account{}
+		a.onCreate = func(ctx context.Context, _ string, _ config) error { return wait(ctx) }
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := fxfactory.New(ctx, "http", a.spec(), settings{Clients: these("a")})
+		require.ErrorIs(t, err, errDown)
+
+		a.onCreate, a.onStart = nil, func(ctx context.Context, _ string) error { return wait(ctx) }
+		f := newFactory(t, a, settings{Clients: these("a")})
+		ctx, cancel = context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, f.Start(ctx), errDown)
+	})
+}
+
 func TestF6_a_startup_that_is_cancelled_begins_nothing_more(t *testing.T) {
 	t.Parallel()
 	a := &account{}

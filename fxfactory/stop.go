@@ -50,9 +50,14 @@ func (f *Factory[T, C]) Stop(ctx context.Context) error {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	return errors.Join(f.takeStopErrors(), late)
+}
+
+// takeStopErrors gives what Destroy failed with until now; what comes later is logged. f.mu is held.
+func (f *Factory[T, C]) takeStopErrors() error {
 	errs := f.stopErrs
 	f.stopErrs, f.stopLeft = nil, true
-	return errors.Join(join(errs), late)
+	return join(errs)
 }
 
 func (f *Factory[T, C]) unfinished(ctx context.Context) error {

@@ -2,6 +2,8 @@ package fxlifecycle_test
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -167,8 +169,10 @@ func (s spy) LogEvent(e fxevent.Event) {
 
 type service struct{}
 
-func (service) Open()  {}
-func (service) Close() {}
+func (service) Open()                            {}
+func (service) Close()                           {}
+func (service) Connect(context.Context) error    { return nil }
+func (service) Disconnect(context.Context) error { return nil }
 
 func TestL11_Fx_events_keep_the_names_of_the_functions(t *testing.T) {
 	t.Parallel()
@@ -176,13 +180,20 @@ func TestL11_Fx_events_keep_the_names_of_the_functions(t *testing.T) {
 	app := fx.New(
 		fx.WithLogger(func() fxevent.Logger { return spy{s} }),
 		fxlifecycle.Coordinate(),
-		fx.Invoke(func(lc fx.Lifecycle) { lc.Append(fx.StartStopHook(service{}.Open, service{}.Close)) }),
+		fx.Invoke(func(lc fx.Lifecycle) {
+			lc.Append(fx.StartStopHook(service{}.Open, service{}.Close))
+			lc.Append(fx.Hook{OnStart: service{}.Connect})
+			lc.Append(fx.Hook{OnStop: service{}.Disconnect})
+			lc.Append(fx.Hook{OnStart: service{}.Connect, OnStop: service{}.Disconnect})
+		}),
 	)
 	require.NoError(t, app.Start(t.Context()))
 	require.NoError(t, app.Stop(t.Context()))
-	const pkg = "github.com/fxkit/fxkit/fxlifecycle_test."
-	assert.Equal(t, 1, s.count("start "+pkg+"service.Open-fm()"), s.list())
-	assert.Equal(t, 1, s.count("stop "+pkg+"service.Close-fm()"), s.list())
+	const pkg = "github.com/fxkit/fxkit/fxlifecycle_test.service."
+	assert.Equal(t, []string{
+		"start " + pkg + "Open-fm()", "start " + pkg + "Connect-fm()", "start " + pkg + "Connect-fm()",
+		"stop " + pkg + "Disconnect-fm()", "stop " + pkg + "Disconnect-fm()", "stop " + pkg + "Close-fm()",
+	}, slices.DeleteFunc(s.list(), func(step string) bool { return strings.Contains(step, "Coordinator") }))
 }
 
 func TestL15_what_Fx_does_not_stop_Close_cleans_up(t *testing.T) {

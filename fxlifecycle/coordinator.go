@@ -90,13 +90,13 @@ type lifecycle struct {
 // there is no error to return here, so it is logged.
 func (l *lifecycle) Append(h fx.Hook) {
 	e := &entry{c: l.c, pc: callerPC(), foreign: true, hook: h, hooks: Hooks{Init: h.OnStart, Destroy: h.OnStop}}
-	if err := l.append(e, h); err != nil {
+	if err := l.append(e, withNames(h)); err != nil {
 		l.c.log().Error("fxlifecycle: a hook was refused: Append works in constructors and in fx.Invoke, not once the application starts",
 			zap.String("caller", e.caller()), zap.Stringer("phase", l.c.Phase()))
 	}
 }
 
-// append gives the entry a place among the hooks. h is the foreign hook: Fx's events keep the names that it carries inside.
+// append gives the entry a place among the hooks. h is the foreign hook: Fx's events show the names that it carries inside.
 func (l *lifecycle) append(e *entry, h fx.Hook) error {
 	c := l.c
 	c.mu.Lock()

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"reflect"
 	"runtime"
-	"strings"
 	"time"
 
 	"go.uber.org/fx"
@@ -64,26 +63,6 @@ func callerPC() uintptr {
 }
 
 func (e *entry) caller() string { return fxloc.Frame(e.pc) }
-
-// objectOf is the object's name, or for a foreign hook the name of its function.
-func (e *entry) objectOf(hook string) string {
-	switch {
-	case e.object != "":
-		return e.object
-	case hook == onStop:
-		return hookName(e.hook, "onStopName", e.hook.OnStop)
-	}
-	return hookName(e.hook, "onStartName", e.hook.OnStart)
-}
-
-// hookName reads the name that fx.StartHook and its like keep in an unexported field: what they make of the user's
-// function has no name of its own.
-func hookName(h fx.Hook, field string, fn func(context.Context) error) string {
-	if v := reflect.ValueOf(h).FieldByName(field); v.Kind() == reflect.String && v.Len() > 0 {
-		return strings.TrimSuffix(strings.TrimSuffix(v.String(), "()"), "-fm")
-	}
-	return funcName(fn)
-}
 
 // startName and stopName are what the entry's hooks in these moments are called.
 func (e *entry) startName() string {

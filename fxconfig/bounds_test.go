@@ -80,6 +80,7 @@ func TestC4_what_goes_beyond_the_bounds_is_an_error_at_little_cost(t *testing.T)
 		{"values after a block of text", tooMany("a: |\n  x\nb: [", "1,", "]"), "has more than 1000000 values"},
 		{"values after quotes", tooMany("a: \"[\\\"\"\nb: '[''\"['\nc: x'y\nd: [", "1,", "]"), "has more than 1000000 values"},
 		{"brackets", tooMany("", "[", ""), "has more than 1000000 values"},
+		{"10 MiB of lists on one line", fill10MiB("", "[] ", ""), "did not find expected <document start>"},
 		{"brackets 10,001 deep", strings.Repeat("[", 10_001) + strings.Repeat("]", 10_001), "exceeded max depth of 10000"},
 		{"dashes 10,001 deep", strings.Repeat("- ", 10_001) + "x", "exceeded max depth of 10000"},
 		{"an alias bomb", bomb(), "more than 1000000 values, aliases counted"},

@@ -42,6 +42,9 @@ func (c *converter) newExtra() *extra {
 }
 
 func (c *converter) problem(y *yaml.Node, format string, args ...any) {
+	if c.report.full() {
+		return
+	}
 	c.report.add(Problem{
 		Position: c.file.position(int32(y.Line), int32(y.Column)), Path: c.path(), Message: fmt.Sprintf(format, args...),
 	}, nil)

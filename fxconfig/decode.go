@@ -9,11 +9,13 @@ import (
 
 // fill decodes a section into v, which must be settable.
 func fill(v reflect.Value, s section) error {
-	if s.node == nil {
-		return nil
-	}
 	d := decoder{trail: trail{paths: s.paths, main: s.main}}
-	d.value(s.node, v, planOf(v.Type()))
+	switch p := planOf(v.Type()); {
+	case p.err != nil: // a mistake in the program, not to be seen only by those who configure it
+		d.report.add(Problem{Position: s.node.position(), Path: d.path(), Message: p.err.Error()}, nil)
+	case s.node != nil:
+		d.value(s.node, v, p)
+	}
 	return d.report.err()
 }
 
@@ -24,6 +26,9 @@ type decoder struct {
 }
 
 func (d *decoder) problem(n *node, format string, args ...any) {
+	if d.report.full() {
+		return
+	}
 	d.report.add(Problem{Position: n.position(), Path: d.path(), Message: fmt.Sprintf(format, args...)}, nil)
 }
 
@@ -170,6 +175,9 @@ func pointee(v reflect.Value) reflect.Value {
 const hintsFor = 100
 
 func (d *decoder) unknownKey(e *entry, p *plan) {
+	if d.report.full() {
+		return
+	}
 	d.enter(e)
 	message := "unknown key"
 	if len(d.report.problems) < hintsFor {
@@ -221,7 +229,7 @@ func (d *decoder) entries(entries []entry, v reflect.Value, elem, key *plan) {
 		x.SetZero()
 		if text {
 			k.SetString(e.key)
-		} else if before := len(d.report.problems); !d.mapKey(e, k, key, &seen) || len(d.report.problems) > before {
+		} else if !d.mapKey(e, k, key, &seen) {
 			d.leave()
 			continue
 		}
@@ -237,12 +245,16 @@ func (d *decoder) entries(entries []entry, v reflect.Value, elem, key *plan) {
 	v.Set(m)
 }
 
-// mapKey decodes a key that is more than text. Two texts may be one key: 1 and 0x1.
+// mapKey decodes a key that is more than text; false after a problem. Two texts may be one key: 1 and 0x1.
 func (d *decoder) mapKey(e *entry, k reflect.Value, p *plan, seen *map[any]string) bool {
 	// Text in quotes may be a key that is a number, as what the environment supplied may.
 	n := &node{file: e.value.file, line: e.line, col: e.col, size: 1, depth: 1, text: e.key, plain: plainTag(e.key), flags: expanded}
 	k.SetZero()
+	before := d.report.count()
 	d.value(n, k, p)
+	if d.report.count() > before {
+		return false
+	}
 	if !k.Comparable() {
 		d.problem(n, "cannot be a key of %s", p.typ)
 		return false

@@ -257,6 +257,23 @@ func TestDecode_reads_numbers_as_YAML_does(t *testing.T) {
 	}
 }
 
+func TestDecode_map_keys_that_are_wrong_are_reported_one_by_one(t *testing.T) {
+	t.Parallel()
+	var got struct {
+		Ints  map[int]string
+		Lists map[any]int
+	}
+	assert.EqualError(t, decode("ints: {a: x, b: y, 3: z}", &got), `config.yaml:1:8: ints.a: expected a whole number, found "a"
+config.yaml:1:14: ints.b: expected a whole number, found "b"`)
+	var unhashable struct{ M map[hashless]int }
+	assert.EqualError(t, decode("m: {a: 1}", &unhashable), "config.yaml:1:5: m.a: cannot be a key of fxconfig_test.hashless")
+}
+
+// hashless is comparable for the compiler, but not with what it holds.
+type hashless struct{ X any }
+
+func (h *hashless) UnmarshalText([]byte) error { h.X = []int{1}; return nil }
+
 func TestDecode_any_is_what_yaml_calls_it(t *testing.T) {
 	t.Parallel()
 	document := `{a: 1, b: 1.5, c: true, d: null, e: text, f: "1", g: 2001-02-03, h: [1, {x: y}], i: !!binary aGk=, j: 18446744073709551615, k: .inf, l: yes, m: !mine foo}`

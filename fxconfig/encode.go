@@ -123,6 +123,11 @@ func (e *encoder) mapValue(v reflect.Value) (*node, error) {
 		entries = append(entries, entry{key: keyText(it.Key()), value: value})
 	}
 	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.key, b.key) })
+	for i := 1; i < len(entries); i++ {
+		if entries[i].key == entries[i-1].key {
+			return nil, fmt.Errorf("two keys of a map are both written %q", entries[i].key)
+		}
+	}
 	return e.mapping(entries), nil
 }
 

@@ -84,12 +84,22 @@ type report struct {
 	more     int // beyond maxProblems
 }
 
+// full counts a problem that need not be made, because it would not be kept.
+func (r *report) full() bool {
+	if len(r.problems) < maxProblems {
+		return false
+	}
+	r.more++
+	return true
+}
+
+func (r *report) count() int { return len(r.problems) + r.more }
+
 func (r *report) add(p Problem, cause error) {
 	if cause != nil && len(r.causes) < maxProblems {
 		r.causes = append(r.causes, cause)
 	}
-	if len(r.problems) >= maxProblems {
-		r.more++
+	if r.full() {
 		return
 	}
 	r.problems = append(r.problems, p)

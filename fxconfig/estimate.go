@@ -25,6 +25,8 @@ func estimate(text []byte) int {
 type estimator struct {
 	text  []byte
 	i     int
+	start int // of the line that seen is on
+	seen  int
 	flow  int // how many brackets are open
 	count int
 }
@@ -66,9 +68,18 @@ func (e *estimator) quoted() {
 	}
 }
 
+// lineStart looks only through what it has not seen before: a line may be 10 MiB of brackets.
+func (e *estimator) lineStart() int {
+	if n := bytes.LastIndexByte(e.text[e.seen:e.i], '\n'); n >= 0 {
+		e.start = e.seen + n + 1
+	}
+	e.seen = e.i
+	return e.start
+}
+
 // blockLine reads the rest of a line, and what a quote, a block scalar or a bracket on it opens.
 func (e *estimator) blockLine() {
-	start := bytes.LastIndexByte(e.text[:e.i], '\n') + 1
+	start := e.lineStart()
 	parent := -1 // the column of the innermost dash or key: a block scalar is indented more
 	for e.i < len(e.text) {
 		e.skipSpaces()

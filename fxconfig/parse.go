@@ -45,9 +45,9 @@ func parse(name string, text []byte, r *report) *node {
 		return nil
 	}
 	c := &converter{trail: trail{paths: whole}, file: f, report: r}
-	before := len(r.problems)
+	before := r.count()
 	root := c.node(document.Content[0])
-	if len(r.problems) > before || c.stopped {
+	if r.count() > before {
 		return nil
 	}
 	return root

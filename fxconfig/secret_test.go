@@ -39,6 +39,7 @@ func TestG8_a_secret_prints_as_redacted(t *testing.T) {
 	s := fxconfig.Secret(hunter)
 	assert.Equal(t, hunter, s.Reveal())
 	assert.Equal(t, "[redacted]", s.String())
+	assert.Equal(t, "[redacted]", s.GoString())
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%10s", "%-10v", "%t", "%f", "%c", "%U", "% x", "%b"} {
 		for _, value := range []any{s, &s, []fxconfig.Secret{s}, secrets(), map[string]any{"a": s}, struct{ X fxconfig.Secret }{s}, fmt.Errorf("wrapped %v", s)} {
 			out := fmt.Sprintf(verb, value)

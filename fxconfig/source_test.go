@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"testing"
@@ -196,6 +197,15 @@ func TestValue_replaces_clears_and_merges(t *testing.T) {
 	}, tree(t, c))
 	_, err = fxconfig.Get[int](load(t, ""), "a")
 	require.NoError(t, err)
+	for _, f := range []any{math.Inf(1), math.Inf(-1), 1e300, float32(0.1), -0.5} {
+		c, err = fxconfig.Load(fxconfig.Value("f", f))
+		require.NoError(t, err)
+		got, err := fxconfig.Get[float64](c, "f")
+		require.NoError(t, err)
+		assert.InDelta(t, f, got, 1e-8)
+		_, err = fxconfig.Get[any](c, "f")
+		require.NoError(t, err)
+	}
 	c, err = fxconfig.Load(fxconfig.Value("port", "8080"))
 	require.NoError(t, err)
 	_, err = fxconfig.Get[int](c, "port")
@@ -213,7 +223,7 @@ func TestValue_that_has_no_form_in_YAML_is_an_error_at_its_caller(t *testing.T) 
 		"failed": byYAML{failed}, "a chan ": []any{struct{ X chan int }{make(chan int)}}, "two fields": struct {
 			A int `yaml:"x"`
 			B int `yaml:"x"`
-		}{},
+		}{}, `two keys of a map are both written "1"`: map[any]int{1: 1, "1": 2},
 	} {
 		_, err := fxconfig.Load(fxconfig.Value("a.b", value))
 		assert.ErrorContains(t, err, name)

@@ -241,6 +241,7 @@ func TestC3_what_cannot_be_decoded_into_is_an_error(t *testing.T) {
 		B int `yaml:"x"`
 	}
 	assert.EqualError(t, c.Decode(&twice{}, "a"), `config.yaml:1:4: a: type fxconfig_test.twice: two fields have the key "x"`)
+	assert.EqualError(t, c.Decode(&twice{}, "absent"), `absent: type fxconfig_test.twice: two fields have the key "x"`)
 	type option struct {
 		A int `yaml:"x,inlined"`
 	}

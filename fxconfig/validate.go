@@ -37,9 +37,10 @@ type walker struct {
 	visited map[visit]bool
 }
 
-// visit is a pointer or map that was validated.
+// visit is a pointer, map or slice that was validated.
 type visit struct {
 	pointer uintptr
+	length  int
 	plan    *plan
 }
 
@@ -67,6 +68,9 @@ func (w *walker) value(v reflect.Value, p *plan, n *node) {
 			w.mapping(v, p, n)
 		}
 	case reflect.Slice, reflect.Array:
+		if p.kind == reflect.Slice && !w.first(v, p) {
+			return
+		}
 		for i := range v.Len() {
 			w.child(v.Index(i), p.elem, n, strconv.Itoa(i))
 		}
@@ -76,9 +80,12 @@ func (w *walker) value(v reflect.Value, p *plan, n *node) {
 	}
 }
 
-// first is true once for each pointer and map: they may lead back to themselves.
+// first is true once for each pointer, map and slice: they may lead back to themselves.
 func (w *walker) first(v reflect.Value, p *plan) bool {
-	key := visit{v.Pointer(), p}
+	key := visit{pointer: v.Pointer(), plan: p}
+	if p.kind == reflect.Slice {
+		key.length = v.Len()
+	}
 	if w.visited[key] {
 		return false
 	}

@@ -202,6 +202,10 @@ func TestC5_a_value_that_contains_itself_is_validated_once(t *testing.T) {
 	r.Next = &ring{Next: r}
 	r.All["r"] = r
 	assert.EqualError(t, fxconfig.Validate(r), "next: must not be empty\nmust not be empty")
+
+	list := []any{leaf{}, nil}
+	list[1] = list
+	assert.EqualError(t, fxconfig.Validate(list), "0.name: must not be empty")
 }
 
 type nested struct{ Inner leaf }

@@ -120,6 +120,9 @@ func (i *instance) clientConfig(s surroundings) clientv3.Config {
 	if i.tls != nil {
 		out.DialOptions = append(out.DialOptions, grpc.WithTransportCredentials(transport{i.tls}))
 	}
+	if *cfg.RequireLeader {
+		out.DialOptions = append(out.DialOptions, grpc.WithChainUnaryInterceptor(askForLeader))
+	}
 	if cfg.Username != "" {
 		// With a user's name the client would authenticate at once, and without a server wait for ever. A token that
 		// no server knows makes room for the real one, which the first call fetches.
@@ -134,7 +137,10 @@ func (i *instance) equip() {
 	if i.cfg.Username != "" {
 		c.Token, c.Username, c.Password = "", i.cfg.Username, i.cfg.Password.Reveal()
 	}
-	limits{timeout: i.cfg.RequestTimeout, requireLeader: *i.cfg.RequireLeader}.limit(c, i.cfg.DialTimeout+time.Second)
+	limits{timeout: i.cfg.RequestTimeout}.limit(c, i.cfg.DialTimeout+time.Second)
+	if *i.cfg.RequireLeader {
+		c.Watcher = &leaderWatcher{c.Watcher}
+	}
 	i.leases = &keptLeases{Lease: c.Lease, kept: map[clientv3.LeaseID]int{}}
 	c.Lease = i.leases
 	if ns := i.cfg.Namespace; ns != "" {

@@ -113,25 +113,25 @@ type limitedMaintenance struct {
 }
 
 func (m *limitedMaintenance) AlarmList(ctx context.Context) (*clientv3.AlarmResponse, error) {
-	ctx, end := m.limits.begin(ctx)
+	ctx, w := m.limits.begin(ctx)
 	out, err := m.Maintenance.AlarmList(ctx)
-	return out, end(err)
+	return out, m.limits.end(w, err)
 }
 
 func (m *limitedMaintenance) AlarmDisarm(ctx context.Context, member *clientv3.AlarmMember) (*clientv3.AlarmResponse, error) {
-	ctx, end := m.limits.begin(ctx)
+	ctx, w := m.limits.begin(ctx)
 	out, err := m.Maintenance.AlarmDisarm(ctx, member)
-	return out, end(err)
+	return out, m.limits.end(w, err)
 }
 
 func (m *limitedMaintenance) Status(ctx context.Context, endpoint string) (*clientv3.StatusResponse, error) {
-	ctx, end := m.limits.begin(ctx)
+	ctx, w := m.limits.begin(ctx)
 	out, err := m.Maintenance.Status(ctx, endpoint)
-	return out, end(err)
+	return out, m.limits.end(w, err)
 }
 
 func (m *limitedMaintenance) HashKV(ctx context.Context, endpoint string, rev int64) (*clientv3.HashKVResponse, error) {
-	ctx, end := m.limits.begin(ctx)
+	ctx, w := m.limits.begin(ctx)
 	out, err := m.Maintenance.HashKV(ctx, endpoint, rev)
-	return out, end(err)
+	return out, m.limits.end(w, err)
 }

@@ -1,6 +1,7 @@
 package fxetcd
 
 import (
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,7 +22,7 @@ const (
 // logger is an instance's own: the name is in every line, and the limit is counted for it alone. While quiet is set it says nothing.
 func logger(log *zap.Logger, instance string, quiet *atomic.Bool) *zap.Logger {
 	log = stderrlog.Or(log).Named("fxetcd").WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
-		return &silencer{zapcore.NewSamplerWithOptions(core, logEvery, logFirst, 0), quiet}
+		return &silencer{core, quiet, &limit{seen: map[string]int{}}}
 	}))
 	if instance != "" {
 		log = log.With(zap.String("instance", instance))
@@ -32,10 +33,11 @@ func logger(log *zap.Logger, instance string, quiet *atomic.Bool) *zap.Logger {
 type silencer struct {
 	zapcore.Core
 	quiet *atomic.Bool
+	limit *limit
 }
 
 func (s *silencer) With(fields []zapcore.Field) zapcore.Core {
-	return &silencer{s.Core.With(fields), s.quiet}
+	return &silencer{s.Core.With(fields), s.quiet, s.limit}
 }
 
 func (s *silencer) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
@@ -45,16 +47,46 @@ func (s *silencer) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *za
 	return checked.AddCore(entry, s)
 }
 
-// Write leaves out the attempts that a server answered, if only to refuse: their callers have the error. It comes before the limit,
-// which these would use up.
+// Write leaves out the attempts that a server answered, if only to refuse: their callers have the error.
 func (s *silencer) Write(entry zapcore.Entry, fields []zapcore.Field) error {
 	if entry.Message == "retrying of unary invoker failed" && answered(fields) {
 		return nil
+	}
+	ok, suppressed := s.limit.allow(entry)
+	if !ok {
+		return nil
+	}
+	if suppressed > 0 {
+		fields = append(fields[:len(fields):len(fields)], zap.Int("suppressed", suppressed))
 	}
 	if checked := s.Core.Check(entry, nil); checked != nil {
 		checked.Write(fields...)
 	}
 	return nil
+}
+
+// limit counts messages in windows of logEvery. zap's own sampler does this too, with half a megabyte of counters for each client.
+type limit struct {
+	mu    sync.Mutex
+	since time.Time
+	seen  map[string]int
+	left  int // out since the last line
+}
+
+// allow tells whether to write an entry, and how many lines have been left out since the last one that was.
+func (l *limit) allow(entry zapcore.Entry) (ok bool, suppressed int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if entry.Time.Sub(l.since) >= logEvery {
+		l.since = entry.Time
+		clear(l.seen)
+	}
+	if l.seen[entry.Message]++; l.seen[entry.Message] > logFirst {
+		l.left++
+		return false, 0
+	}
+	suppressed, l.left = l.left, 0
+	return true, suppressed
 }
 
 func answered(fields []zapcore.Field) bool {
@@ -64,7 +96,7 @@ func answered(fields []zapcore.Field) bool {
 			case codes.Unavailable, codes.DeadlineExceeded, codes.Unknown:
 				return false
 			default:
-				return true
+				return attempt(err) == "" // a call that was cancelled while there was no connection
 			}
 		}
 	}

@@ -1,0 +1,148 @@
+package fxetcd_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+
+	"github.com/fxkit/fxkit/fxetcd"
+	"github.com/fxkit/fxkit/fxetcd/etcdtest"
+)
+
+// E1, E3: every call, in virtual time and with no server at all.
+func TestE3_no_call_blocks_without_a_deadline(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, err := fxetcd.NewClient(t.Context(), fxetcd.Config{
+			Endpoints: []string{"unix:///nowhere/etcd.sock"}, Username: "app", Password: password, Startup: fxetcd.Skip, RequestTimeout: 2 * time.Second,
+		}, fxetcd.WithLogger(zap.NewNop()))
+		require.NoError(t, err)
+		ctx := context.Background()
+		maintenance := map[string]bool{"AlarmList": true, "AlarmDisarm": true, "Status": true, "HashKV": true}
+		for name, call := range map[string]func() error{
+			"Get":            func() error { _, err := c.Get(ctx, "k"); return err },
+			"Put":            func() error { _, err := c.Put(ctx, "k", "v"); return err },
+			"Delete":         func() error { _, err := c.Delete(ctx, "k"); return err },
+			"Txn":            func() error { _, err := c.Txn(ctx).Then(clientv3.OpPut("k", "v")).Commit(); return err },
+			"Compact":        func() error { _, err := c.Compact(ctx, 1); return err },
+			"Grant":          func() error { _, err := c.Grant(ctx, 1); return err },
+			"Revoke":         func() error { _, err := c.Revoke(ctx, 1); return err },
+			"TimeToLive":     func() error { _, err := c.TimeToLive(ctx, 1); return err },
+			"Leases":         func() error { _, err := c.Leases(ctx); return err },
+			"MemberList":     func() error { _, err := c.MemberList(ctx); return err },
+			"MemberAdd":      func() error { _, err := c.MemberAdd(ctx, []string{"http://a:1"}); return err },
+			"MemberRemove":   func() error { _, err := c.MemberRemove(ctx, 1); return err },
+			"MemberUpdate":   func() error { _, err := c.MemberUpdate(ctx, 1, []string{"http://a:1"}); return err },
+			"MemberPromote":  func() error { _, err := c.MemberPromote(ctx, 1); return err },
+			"AlarmList":      func() error { _, err := c.AlarmList(ctx); return err },
+			"AlarmDisarm":    func() error { _, err := c.AlarmDisarm(ctx, &clientv3.AlarmMember{MemberID: 1, Alarm: 1}); return err },
+			"Status":         func() error { _, err := c.Status(ctx, "unix:///nowhere/etcd.sock"); return err },
+			"HashKV":         func() error { _, err := c.HashKV(ctx, "unix:///nowhere/etcd.sock", 0); return err },
+			"Authenticate":   func() error { _, err := c.Authenticate(ctx, "a", "b"); return err },
+			"AuthStatus":     func() error { _, err := c.AuthStatus(ctx); return err },
+			"AuthEnable":     func() error { _, err := c.AuthEnable(ctx); return err },
+			"AuthDisable":    func() error { _, err := c.AuthDisable(ctx); return err },
+			"UserAdd":        func() error { _, err := c.UserAdd(ctx, "a", "b"); return err },
+			"UserGet":        func() error { _, err := c.UserGet(ctx, "a"); return err },
+			"UserList":       func() error { _, err := c.UserList(ctx); return err },
+			"UserDelete":     func() error { _, err := c.UserDelete(ctx, "a"); return err },
+			"UserGrantRole":  func() error { _, err := c.UserGrantRole(ctx, "a", "b"); return err },
+			"UserRevokeRole": func() error { _, err := c.UserRevokeRole(ctx, "a", "b"); return err },
+			"UserChangePass": func() error { _, err := c.UserChangePassword(ctx, "a", "b"); return err },
+			"RoleAdd":        func() error { _, err := c.RoleAdd(ctx, "a"); return err },
+			"RoleGet":        func() error { _, err := c.RoleGet(ctx, "a"); return err },
+			"RoleList":       func() error { _, err := c.RoleList(ctx); return err },
+			"RoleDelete":     func() error { _, err := c.RoleDelete(ctx, "a"); return err },
+			"RoleGrantPerm": func() error {
+				_, err := c.RoleGrantPermission(ctx, "a", "k", "", clientv3.PermissionType(clientv3.PermRead))
+				return err
+			},
+			"RoleRevokePerm":   func() error { _, err := c.RoleRevokePermission(ctx, "a", "k", ""); return err },
+			"a Txn of Gets":    func() error { _, err := c.Txn(ctx).Then(clientv3.OpGet("k")).Commit(); return err },
+			"an Op of KV's Do": func() error { _, err := c.Do(ctx, clientv3.OpGet("k")); return err },
+		} {
+			began := time.Now()
+			err := call()
+			require.ErrorIs(t, err, context.DeadlineExceeded, name)
+			assert.Equal(t, 2*time.Second, time.Since(began), name)
+			assert.ErrorContains(t, err, "no answer within requestTimeout 2s: context deadline exceeded", name)
+			if !maintenance[name] { // whose part of etcd's client has forgotten the cause by then
+				assert.ErrorContains(t, err, "exceeded: no connection: Error while dialing: dial unix /nowhere/etcd.sock: connect: no such file or directory", name)
+			}
+		}
+
+		// A deadline of the caller's own counts, later or sooner, and the error has its cause all the same.
+		for _, timeout := range []time.Duration{time.Second, 10 * time.Second} {
+			ctx, cancel := context.WithTimeout(ctx, timeout)
+			began := time.Now()
+			_, err := c.Put(ctx, "k", "v")
+			cancel()
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			assert.Equal(t, timeout, time.Since(began))
+			assert.NotContains(t, err.Error(), "requestTimeout")
+			assert.ErrorContains(t, err, "no such file or directory")
+		}
+
+		// So does a cancellation.
+		cancelled, cancel := context.WithCancel(ctx)
+		time.AfterFunc(time.Second, cancel)
+		_, err = c.Put(cancelled, "k", "v")
+		require.ErrorIs(t, err, context.Canceled)
+		require.NoError(t, c.Close())
+	})
+}
+
+func TestE1_a_negative_requestTimeout_is_none(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, err := fxetcd.NewClient(t.Context(), fxetcd.Config{
+			Endpoints: []string{"unix:///nowhere/etcd.sock"}, Startup: fxetcd.Skip, RequestTimeout: -1,
+		}, fxetcd.WithLogger(zap.NewNop()))
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Hour, cancel)
+		began := time.Now()
+		_, err = c.Put(ctx, "k", "v")
+		require.ErrorIs(t, err, context.Canceled)
+		assert.Equal(t, time.Hour, time.Since(began))
+		require.NoError(t, c.Close())
+	})
+}
+
+// E1
+func TestE1_requireLeader_has_a_member_without_a_leader_refuse(t *testing.T) {
+	t.Parallel()
+	cluster := etcdtest.StartCluster(t, 3)
+	all := connect(t, fxetcd.Config{Endpoints: cluster.Endpoints()})
+	alone := connect(t, fxetcd.Config{Endpoints: cluster.Endpoints()[:1]})
+	patient := connect(t, fxetcd.Config{Endpoints: cluster.Endpoints()[:1], RequireLeader: new(false)})
+	ctx := within(t, plenty)
+	watching := alone.Watch(ctx, "k", clientv3.WithCreatedNotify())
+	require.True(t, (<-watching).Created)
+
+	cluster.Partition(0)
+	gone := <-watching
+	require.ErrorIs(t, gone.Err(), rpctypes.ErrNoLeader)
+	_, err := alone.Put(ctx, "k", "v")
+	require.ErrorIs(t, err, rpctypes.ErrNoLeader)
+	for range 20 { // the endpoints take turns
+		_, err = all.Get(ctx, "k")
+		require.NoError(t, err, "a read goes on at another member")
+	}
+	status, err := alone.Status(ctx, cluster.Endpoints()[0])
+	require.NoError(t, err, "the member can still be asked how it is")
+	assert.Zero(t, status.Leader)
+	short, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
+	defer cancel()
+	_, err = patient.Get(short, "k")
+	require.ErrorIs(t, err, context.DeadlineExceeded, "without it the call waits")
+	_, err = patient.Get(ctx, "k", clientv3.WithSerializable())
+	require.NoError(t, err, "and a read that need not be of now is answered")
+}

@@ -84,9 +84,9 @@
 // object; PreDestroy and Destroy when the scope ends, in the reverse order of construction, first PreDestroy of all and then Destroy of
 // all. A constructor that returns what it was given, perhaps as an interface, made nothing: hooks run once for each object.
 //
-// End first waits for the scope's tasks, for up to three quarters of scope.endTimeout (15 s, where the configuration does not say otherwise).
-// They may use Get as long as that lasts. After it Get returns ErrEnded. A hook that does not return within its share of the time is
-// left behind and named in the error.
+// End first waits for the scope's tasks: as long as their group does (backgroundTask.timeout, or its SetTimeout), and at most three
+// quarters of scope.endTimeout (15 s, where the configuration does not say otherwise). They may use Get as long as that lasts. After it Get
+// returns ErrEnded. A hook that does not return within its share of the time is left behind and named in the error.
 //
 // # Qualifiers
 //

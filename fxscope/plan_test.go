@@ -167,6 +167,21 @@ func TestS2_what_is_wrong_with_the_plan_fails_New(t *testing.T) {
 			[]string{`fxscope: \*fxscope_test\.db, wanted by ` + place("newGammaOfClient") + ` as parameter 1: Fx cannot provide it: github\.com/fxkit/fxkit/fxscope_test\.newDBOfClient wants \*http\.Client for \*fxscope_test\.db, and nobody provides \*http\.Client`},
 		},
 		{
+			"what the provider takes optionally is not to blame",
+			[]fx.Option{
+				fxscope.Provide(newGammaOfClient),
+				fx.Provide(func(struct {
+					fx.In
+					T *http.Transport `optional:"true"`
+					C *http.Client
+				},
+				) *db {
+					return nil
+				}),
+			},
+			[]string{`wants \*http\.Client for \*fxscope_test\.db, and nobody provides \*http\.Client`},
+		},
+		{
 			"also if it is optional, which Fx would hide",
 			[]fx.Option{
 				fx.Provide(newDBOfClient),

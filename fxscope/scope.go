@@ -80,7 +80,7 @@ func (sc *Scope) Tasks() *fxbackground.Group {
 	if sc.tasks == nil {
 		sc.tasks = sc.scopes.runner.Group("scope " + sc.ID())
 		if sc.over.Load() {
-			_ = sc.tasks.Drain(sc.root.Context) // of nothing
+			_ = sc.tasks.Drain(context.Background()) // of nothing, so it does not wait
 		}
 	}
 	return sc.tasks

@@ -34,24 +34,32 @@ type DrainError struct {
 	Waited    time.Duration // since the drain began
 }
 
-// Error names each task once, with how many of them there are.
+// mostNamed bounds the length of a DrainError's text.
+const mostNamed = 100
+
+// Error names each task once, with how many of them there are, but no more than a hundred. All are in Abandoned.
 func (e *DrainError) Error() string {
 	type origin struct{ group, name, caller string }
 	var order []origin
 	count := make(map[origin]int)
 	for _, info := range e.Abandoned {
 		o := origin{info.Group, info.Name, info.Caller}
-		if count[o] == 0 {
+		if count[o]++; count[o] == 1 {
 			order = append(order, o)
 		}
-		count[o]++
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "fxbackground: drain: %s left behind after %v:", plural(len(e.Abandoned), "task"), e.Waited.Round(time.Millisecond))
+	named := 0
 	for i, o := range order {
 		if i > 0 {
 			b.WriteByte(',')
 		}
+		if i == mostNamed {
+			fmt.Fprintf(&b, " and %d more", len(e.Abandoned)-named)
+			break
+		}
+		named += count[o]
 		if n := count[o]; n > 1 {
 			fmt.Fprintf(&b, " %d of", n)
 		}

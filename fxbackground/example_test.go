@@ -156,6 +156,18 @@ func TestDrainError_reads_as_documented(t *testing.T) {
 	})
 }
 
+func TestDrainError_is_not_longer_than_a_log_can_bear(t *testing.T) {
+	t.Parallel()
+	err := &fxbackground.DrainError{Waited: time.Second}
+	for i := range 150 {
+		info := fxbackground.TaskInfo{Name: fmt.Sprint(i), Caller: "a.go:1"}
+		err.Abandoned = append(err.Abandoned, info, info)
+	}
+	assert.Regexp(t, `^fxbackground: drain: 300 tasks left behind after 1s: 2 of "0" \(a.go:1\), .* 2 of "99" \(a.go:1\), and 100 more$`, err.Error())
+	err.Abandoned = err.Abandoned[:200]
+	assert.Regexp(t, `2 of "99" \(a.go:1\)$`, err.Error())
+}
+
 func TestDocumentation_shows_code_that_runs(t *testing.T) {
 	t.Parallel()
 	doc, err := os.ReadFile("doc.go")

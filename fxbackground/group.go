@@ -68,7 +68,7 @@ func (g *Group) Run(ctx context.Context, name string, task Task, opts ...TaskOpt
 
 // SetTimeout changes how long a Drain that begins later waits: [Infinite] for as long as its context does; 0 or less
 // cancels at once.
-func (g *Group) SetTimeout(d time.Duration) { g.timeout.Store(int64(max(d, 0))) }
+func (g *Group) SetTimeout(d time.Duration) { g.timeout.Store(int64(d)) }
 
 // Running lists the tasks that run now, in the order in which they started.
 func (g *Group) Running() []TaskInfo {

@@ -162,3 +162,25 @@ func TestB6_a_limited_Group_in_an_unlimited_Runner(t *testing.T) {
 	assert.Len(t, order, 100)
 	drained(t, r)
 }
+
+// B6: a Group whose drain drops what waits gives way to those who wait behind it, and is done.
+func TestB6_a_Group_that_drops_what_waits_holds_up_nobody(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := newRunner(t, fxbackground.Config{Timeout: time.Minute, Grace: time.Second, Concurrency: 1})
+		g := r.Group("g", fxbackground.WithDrainTimeout(0))
+		done := make(map[string]bool)
+		task := func(name string) fxbackground.Task {
+			return func(context.Context) error { time.Sleep(time.Second); done[name] = true; return nil }
+		}
+		run(t, r, "runs", task("runs"))
+		run(t, g, "waits", task("waits"))
+		run(t, r.Group("other"), "waits behind it", task("waits behind it"))
+		run(t, r, "last", task("last"))
+		began := time.Now()
+		assert.Equal(t, []string{"waits"}, leftBehind(t, g.Drain(t.Context())))
+		assert.Zero(t, time.Since(began), "no grace for what never ran")
+		drained(t, r)
+		assert.Equal(t, map[string]bool{"runs": true, "waits behind it": true, "last": true}, done)
+	})
+}

@@ -109,8 +109,8 @@ func (s *shard) leave(t *task, err error) *task {
 	return next
 }
 
-// promote starts the task that a place of g, and one of the Runner, have just become free for, if one waits.
-// One place never admits more than one: whatever could start before has started.
+// promote gives the place that a task of g has just left, in g and in the Runner, to a task that waits for no other.
+// There is at most one: whatever could start before has started.
 func (s *shard) promote(g *Group, now time.Duration) *task {
 	if s.counts.Queued == 0 {
 		return nil
@@ -118,7 +118,7 @@ func (s *shard) promote(g *Group, now time.Duration) *task {
 	if g.first != nil && !g.full() && g.heapIndex < 0 {
 		heap.Push(&s.ready, g)
 	}
-	if len(s.ready) == 0 || s.limit > 0 && s.counts.Running >= int64(s.limit) {
+	if len(s.ready) == 0 {
 		return nil
 	}
 	g = s.ready[0]

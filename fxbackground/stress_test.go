@@ -78,6 +78,63 @@ func TestB4_a_drain_in_the_middle_of_many_producers(t *testing.T) {
 	}
 }
 
+// B4: two tasks submit into each other's Groups while the Runner drains, each under the locks of both.
+func TestB4_Groups_submit_into_each_other_while_the_Runner_drains(t *testing.T) {
+	t.Parallel()
+	for range 3 { // a Group's shard is drawn by lot, and may be the other's
+		r, _ := newRunner(t, fxbackground.Config{Timeout: time.Minute})
+		groups := []*fxbackground.Group{r.Group("a"), r.Group("b")}
+		running, draining := make(chan struct{}), make(chan struct{})
+		for i, g := range groups {
+			run(t, g, "task", func(ctx context.Context) error {
+				<-draining
+				for range 5000 {
+					if err := groups[1-i].Run(ctx, "child", noop); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}
+		require.NoError(t, r.Supervise("opens when the drain has begun", func(ctx context.Context) error {
+			close(running)
+			<-ctx.Done()
+			close(draining)
+			return nil
+		}))
+		<-running
+		drained(t, r)
+		assert.Equal(t, fxbackground.Stats{Submitted: 10_002, Succeeded: 10_002}, r.Stats())
+	}
+}
+
+// B4: whoever holds a task's context submits with it while the task ends, and with it the drain: each is either waited for
+// or refused.
+func TestB4_submissions_race_with_the_end_of_the_drain(t *testing.T) {
+	t.Parallel()
+	for range 300 {
+		r, _ := newRunner(t, fxbackground.Config{Timeout: time.Minute})
+		groups := []runs{r, r.Group("a"), r.Group("b")}
+		var accepted, ran atomic.Int64
+		var wg sync.WaitGroup
+		run(t, groups[1], "task", func(ctx context.Context) error {
+			for _, g := range groups {
+				wg.Go(func() {
+					for g.Run(ctx, "child", func(context.Context) error { ran.Add(1); return nil }) == nil {
+						accepted.Add(1)
+					}
+				})
+			}
+			return nil
+		})
+		drained(t, r)
+		done := ran.Load()
+		wg.Wait()
+		require.Equal(t, accepted.Load(), done, "what was accepted has run when the drain is over")
+		require.Equal(t, accepted.Load(), ran.Load())
+	}
+}
+
 // Not parallel: it counts allocations. B11.
 func TestB11_a_task_costs_at_most_three_allocations(t *testing.T) {
 	for name, cfg := range limits {

@@ -282,6 +282,39 @@ func TestB10_FailApp_stops_the_application_with_the_cause_in_the_log(t *testing.
 	}
 }
 
+// shutdowner stands in for Fx's, whose signals do not go into a bubble.
+type shutdowner struct{ calls atomic.Int64 }
+
+func (s *shutdowner) Shutdown(...fx.ShutdownOption) error { s.calls.Add(1); return nil }
+
+func TestB10_FailApp_gives_the_order_once_and_restarts_nothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var order shutdowner
+		var runs atomic.Int64
+		r, app := build(fxlifecycle.Coordinate(), fx.Supply(zap.NewNop()),
+			fx.Decorate(func(fx.Shutdowner) fx.Shutdowner { return &order }))
+		require.NoError(t, app.Start(t.Context()))
+		for range 3 {
+			require.NoError(t, r.Supervise("consumer", func(context.Context) error { runs.Add(1); return errBoom }, fxbackground.FailApp()))
+		}
+		time.Sleep(time.Hour)
+		assert.Equal(t, int64(1), order.calls.Load())
+		assert.Equal(t, int64(3), runs.Load())
+		assert.Empty(t, r.Running())
+		require.NoError(t, app.Stop(t.Context()))
+	})
+}
+
+func TestB10_a_loop_that_comes_too_late_is_refused_also_before_the_application_is_ready(t *testing.T) {
+	t.Parallel()
+	r, app := build()
+	require.NoError(t, app.Err())
+	require.NoError(t, r.Supervise("in time", untilCancelled))
+	drained(t, r)
+	assert.ErrorIs(t, r.Supervise("late", untilCancelled), fxbackground.ErrDraining)
+}
+
 func TestB10_loops_begin_when_the_application_is_ready(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -120,6 +120,6 @@
 //
 // Scopes is stopped before the singletons that its constructors use, and what accepts requests is stopped before Scopes. With fxlifecycle.Coordinate
 // these stops are PreDestroy hooks, so let the server's shutdown be one too: fxlifecycle.Serve does that. From then on no scope begins: Run returns
-// ErrEnded and Middleware answers 503. Live scopes may go on for half of Scopes' share of the stop budget, and are then ended by
-// force, which the error of the stop counts.
+// ErrEnded and Middleware answers 503. Live scopes may go on for three quarters of Scopes' share of the stop budget, and are then
+// ended by force, which the error of the stop counts.
 package fxscope

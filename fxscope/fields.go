@@ -97,7 +97,6 @@ func (d *declaration) readTags(w *want, tag reflect.StructTag) error {
 	if name, option, ok := strings.Cut(w.group, ","); ok && option != "soft" {
 		complain("group:%q has an unknown option: only \"%s,soft\" is for whoever takes a group", w.group, name)
 	}
-	w.side = singletonSide
 	return errors.Join(errs...)
 }
 

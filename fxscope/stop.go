@@ -10,12 +10,12 @@ import (
 	"github.com/fxkit/fxkit/internal/phase"
 )
 
-// stop is the PreDestroy of Scopes. No scope begins any more; those that live may go on for half of the time there is,
-// and are then ended by force in the rest.
+// stop is the PreDestroy of Scopes. No scope begins any more; those that live may go on for three quarters of the time
+// there is, and are then ended by force in the rest.
 func (s *Scopes) stop(ctx context.Context) error {
 	s.closed.Store(true)
 	budget := phase.BudgetOf(ctx, s.cfg.EndTimeout)
-	wait, cancel := context.WithDeadline(ctx, budget.Begin.Add(budget.End.Sub(budget.Begin)/2))
+	wait, cancel := context.WithDeadline(ctx, budget.ThreeQuarters())
 	defer cancel()
 	for s.Live() > 0 {
 		select {

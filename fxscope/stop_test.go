@@ -2,6 +2,7 @@ package fxscope_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"sync"
@@ -191,6 +192,27 @@ func TestS10_a_failed_start_ends_scopes(t *testing.T) {
 	assert.ErrorIs(t, err, errRefused)
 	assert.ErrorContains(t, err, "1 scope was still live")
 	assert.Zero(t, scopes.Live())
+	l.balanced(t)
+}
+
+// Nor does a scope outlive an application that fails to build after it began.
+func TestS10_a_failed_New_ends_scopes(t *testing.T) {
+	t.Parallel()
+	l := newLedger()
+	var live *fxscope.Scopes
+	err := fx.New(fx.NopLogger, fxlifecycle.Coordinate(), fxscope.Module, fx.Provide(newPool(l, t)),
+		fxscope.Provide(func(*pool) *top { return &top{l.account(t, "scoped")} }),
+		fx.Invoke(func(scopes *fxscope.Scopes) error {
+			live = scopes
+			ctx, sc := scopes.Begin(context.Background())
+			return errors.Join(get[*top](ctx), sc.Tasks().Run(ctx, "task", func(ctx context.Context) error { <-ctx.Done(); return nil }))
+		}),
+		fx.Invoke(func() error { return errRefused }),
+	).Err()
+	assert.ErrorIs(t, err, errRefused)
+	assert.Zero(t, live.Live())
+	entries := l.read()
+	assert.Equal(t, []string{"scoped.PreDestroy", "scoped.Destroy", "pool.Destroy"}, entries[len(entries)-3:])
 	l.balanced(t)
 }
 

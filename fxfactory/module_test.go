@@ -375,3 +375,16 @@ func TestModule_of_an_interface(t *testing.T) {
 type user string
 
 func (u user) Use() string { return string(u) }
+
+type missing struct{}
+
+func specThatNeeds(*missing) spec  { return spec{} }
+func specThatFails() (spec, error) { return spec{}, errDown }
+
+func TestG7_errors_name_the_users_constructor(t *testing.T) {
+	t.Parallel()
+	for name, newSpec := range map[string]any{"specThatNeeds": specThatNeeds, "specThatFails": specThatFails} {
+		app := fx.New(fx.NopLogger, fxfactory.Module[*client, config]("http", newSpec))
+		assert.Regexp(t, `fxfactory_test"\.`+name+` \(.*/module_test\.go:\d+\)`, app.Err())
+	}
+}

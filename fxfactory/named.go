@@ -19,7 +19,7 @@ import (
 //		fx.Provide(fx.Annotate(NewMail, fx.ParamTags(`name:"mailgate"`))),
 //	)
 func Named[T, C any](names ...string) fx.Option {
-	return named[T, C](names, fxloc.Caller(0))
+	return named[T, C](names, fxloc.User())
 }
 
 // NamedFrom is Named for every instance that a section configures. The configuration has to be there before fx.New:
@@ -34,7 +34,7 @@ func Named[T, C any](names ...string) fx.Option {
 //
 // Instances that only Spec.Fallback knows are not configured: name them with Named.
 func NamedFrom[T, C any](cfg *fxconfig.Config, sectionPath string) fx.Option {
-	return named[T, C](section{cfg, sectionPath}.names(), fxloc.Caller(0))
+	return named[T, C](section{cfg, sectionPath}.names(), fxloc.User())
 }
 
 func named[T, C any](names []string, place string) fx.Option {

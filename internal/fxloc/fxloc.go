@@ -17,6 +17,23 @@ func Caller(skip int) string {
 	return fmt.Sprintf("%s:%d", file, line)
 }
 
+// User is "file:line" of the first caller that is none of fxkit's own packages, so that a package which wraps an option of another's names
+// the place of whoever called the wrapper.
+func User() string {
+	pcs := make([]uintptr, 32)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
+	for {
+		frame, more := frames.Next()
+		ours := strings.HasPrefix(frame.Function, "github.com/fxkit/fxkit/fx") && !strings.HasSuffix(frame.File, "_test.go")
+		switch {
+		case frame.File != "" && !ours:
+			return fmt.Sprintf("%s:%d", frame.File, frame.Line)
+		case !more:
+			return "unknown place"
+		}
+	}
+}
+
 // Line is "file:line" of a return address, as runtime.Callers gives it.
 func Line(pc uintptr) string {
 	frame, _ := runtime.CallersFrames([]uintptr{pc}).Next()

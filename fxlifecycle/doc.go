@@ -20,7 +20,8 @@
 // listener, must therefore be managed, with its shutdown as PreDestroy ([Serve] does it for HTTP). An OnStop hook is too late for it: it would
 // still take in work after everything else has drained, and hand it to objects that are being destroyed.
 //
-// PreDestroy leaves its object usable, since the requests that another object finishes may need it. Destroy is what ends that.
+// PreDestroy runs in the reverse order of the dependencies, except that objects managed with [StopsFirst] come before all others: a service
+// registry that has to tell others to stay away while everything still serves. PreDestroy leaves its object usable, since the requests that another object finishes may need it. Destroy is what ends that.
 //
 // # The life of an object
 //

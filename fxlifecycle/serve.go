@@ -8,10 +8,13 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"time"
 
 	"go.uber.org/fx"
 	"go.uber.org/zap"
 )
+
+const defaultServeTimeout = 10 * time.Second
 
 // A Server is an HTTP server that starts and stops with the application.
 type Server struct {
@@ -26,7 +29,8 @@ type Server struct {
 
 // Serve manages srv. Init listens on srv.Addr, where a taken port fails start, and serves: TLS if srv.TLSConfig is set, which then
 // needs a certificate. PreDestroy is srv.Shutdown, so that requests in hand are finished while everything that they use is
-// still there; WithStopTimeout says how long they may take. Destroy is srv.Close, for connections that are left. Shutdown knows nothing of hijacked
+// still there. They may take 10 s, unless WithStopTimeout says otherwise: a server is among the first to drain, when
+// an equal share of the stop budget is smallest. Destroy is srv.Close, for connections that are left. Shutdown knows nothing of hijacked
 // connections such as WebSockets: see http.Server.RegisterOnShutdown. All other fields of srv are left alone.
 //
 // Once started, a server that cannot accept connections any more is of no use, and nobody would notice: the error is logged, PreDestroy
@@ -42,6 +46,7 @@ func Serve(lc fx.Lifecycle, srv *http.Server, opts ...Option) (*Server, error) {
 		err = errors.New("fxlifecycle: serve: the *http.Server is nil")
 	} else {
 		e.object = "http.Server " + listenAddr(srv)
+		e.claim = defaultServeTimeout
 		err = e.apply(s, opts)
 	}
 	if err := e.manage(lc, err, nil); err != nil {

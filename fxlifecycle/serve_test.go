@@ -198,3 +198,35 @@ func TestServe_refuses_no_server(t *testing.T) {
 	_, err := fxlifecycle.Serve(fxtest.NewLifecycle(t), nil)
 	assert.EqualError(t, err, "fxlifecycle: serve: the *http.Server is nil")
 }
+
+func TestServe_has_time_to_drain_where_others_have_claims_and_many_have_none(t *testing.T) {
+	t.Parallel()
+	arrived := make(chan struct{})
+	var server *fxlifecycle.Server
+	var c *fxlifecycle.Coordinator
+	opts := []fx.Option{fx.NopLogger, fx.Supply(zap.NewNop()), fxlifecycle.Coordinate(), fx.Populate(&c)}
+	quick := func(context.Context) error { return nil }
+	for range 100 {
+		opts = append(opts, drainer("one of many", quick))
+	}
+	app := fx.New(append(opts, drainer("greedy", quick, fxlifecycle.WithStopTimeout(10*time.Second)), serve(&http.Server{
+		Addr: loopback,
+		Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			close(arrived)
+			<-r.Context().Done() // it takes all the time that there is
+		}),
+	}, &server))...)
+	require.NoError(t, app.Start(t.Context()))
+	done := make(chan error, 1)
+	go func() {
+		_, err := get(t, newClient(t, nil), "http://"+server.Addr().String())
+		done <- err
+	}()
+	<-arrived
+	before := len(c.Journal())
+	require.ErrorIs(t, stopWithin(app, time.Second), context.DeadlineExceeded)
+	assert.Error(t, <-done)
+	drain := c.Journal()[before]
+	assert.Equal(t, "http.Server "+loopback, drain.Object)
+	assert.Greater(t, drain.Duration, 200*time.Millisecond, "an equal share of the second would be 7 ms")
+}

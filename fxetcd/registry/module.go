@@ -53,7 +53,7 @@ func newManaged(p params) (*Registry, error) {
 		hooks.Init = r.announce
 	}
 	return fxlifecycle.Manage(p.Lifecycle, r, fxlifecycle.WithName(section), fxlifecycle.WithHooks(hooks),
-		fxlifecycle.WithStopTimeout(cfg.DrainDelay+2*requestTimeout))
+		fxlifecycle.StopsFirst(), fxlifecycle.WithStopTimeout(cfg.DrainDelay+2*requestTimeout))
 }
 
 // announce registers the configured services. It fails if etcd refuses; if etcd does not answer it is enough that the registration goes on.

@@ -87,9 +87,6 @@ func (l *link) update(state resolver.State) {
 	defer l.mu.Unlock()
 	l.listed = true
 	_ = l.cc.UpdateState(state) // the error asks to be resolved again, but there is nothing newer
-	if len(state.Endpoints) == 0 {
-		l.cc.ReportError(fmt.Errorf("registry: resolve %q: %w", l.service, ErrNoInstance))
-	}
 }
 
 func (l *link) report(err error) {

@@ -132,9 +132,14 @@ func (s *source) fetch(ctx context.Context, after, until int64) (batches []*batc
 			return batches, false, nil
 		case <-question.C:
 			w.askProgress()
+		case <-s.past.openings.signal:
+			return nil, false, errReopened
 		case response, ok := <-w.response:
 			if err := w.check(response, ok); err != nil {
 				return nil, false, err
+			}
+			if s.past.openings.any() {
+				return nil, false, errReopened
 			}
 			for _, b := range past.apply(response.Events) {
 				if b.revision > until {

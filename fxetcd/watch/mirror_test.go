@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
 
 	"github.com/fxkit/fxkit/fxetcd/etcdtest"
 	"github.com/fxkit/fxkit/fxetcd/watch"
@@ -146,7 +147,7 @@ func TestE11_a_mirror_tells_how_long_ago_it_last_heard_from_the_server(t *testin
 func TestE11_a_closed_client_ends_watches_and_mirrors(t *testing.T) {
 	t.Parallel()
 	server := etcdtest.Start(t)
-	c, err := clientv3.New(clientv3.Config{Endpoints: server.Endpoints()})
+	c, err := clientv3.New(clientv3.Config{Endpoints: server.Endpoints(), Logger: zap.NewNop()})
 	require.NoError(t, err)
 	put(t, c, "p/1", "1")
 	k := consume(t, c, "p/")

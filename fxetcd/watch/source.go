@@ -27,15 +27,19 @@ const (
 // retries is how the watch comes back. Even one that fails at once, each time, costs no more than a few requests per second.
 var retries = backoff.Policy{Base: 50 * time.Millisecond, Max: time.Second}
 
-// errDiverged is that the server's history is not the one that the state comes from.
-var errDiverged = errors.New("the server's history is another one: it was wiped or restored")
+var (
+	// errDiverged is that the server's history is not the one that the state comes from.
+	errDiverged = errors.New("the server's history is another one: it was wiped or restored")
+	// errReopened is that the client has resumed the watch on another connection.
+	errReopened = errors.New("the watch was resumed on another connection")
+)
 
 // source is the one etcd watch behind all subscriptions of a prefix. See run for its states.
 type source struct {
 	client *clientv3.Client
 	prefix string
-	stream stream
-	past   stream // of fetch
+	stream *stream
+	past   *stream // of fetch
 	reader reader
 	wake   chan struct{} // somebody joined
 	paging chan struct{} // held by whoever reads the history
@@ -74,8 +78,8 @@ func newSource(client *clientv3.Client, prefix string) *source {
 	return &source{
 		client:  client,
 		prefix:  prefix,
-		stream:  stream{client: client, id: "live " + prefix, key: key, end: end},
-		past:    stream{client: client, id: "past " + prefix, key: key, end: end},
+		stream:  newStream(client, "live "+prefix, key, end),
+		past:    newStream(client, "past "+prefix, key, end),
 		reader:  reader{client: client, key: key, end: end},
 		wake:    make(chan struct{}, 1),
 		paging:  make(chan struct{}, 1),
@@ -85,15 +89,17 @@ func newSource(client *clientv3.Client, prefix string) *source {
 
 // run keeps the state up to date until nobody subscribes any more or the client is closed. It goes through these states:
 //
-//	opening    the server makes a watch: from now on, or after the state's revision
-//	listing    there is no state, or none that the watch continues: read a snapshot, tell the difference
-//	verifying  the state is from before the (re)connection: does the server's history contain it?
+//	listing    there is no state, or none that the server can continue: read a snapshot, tell the difference
+//	opening    the server makes a watch of what happens since the state's revision
+//	verifying  the state is from before the watch: does the server's history contain it?
+//	proving    the watch was open before: does it still deliver?
 //	streaming  the watch delivers
 //	waiting    something failed: come back after a while
 //
-// From streaming a reconnection leads to verifying. A state that the server cannot confirm, since its history was compacted or is
-// another one, leads by way of waiting to listing. The watch is always open before the server is asked about the state, so whatever
-// happens to the server after its answer shows in the watch.
+// The order is what makes a wiped or restored server show, whose revisions mean something else, wherever in between the client happens to meet
+// it: the watch that delivers now is the one that was open before the server confirmed the state, so the server that sends its events is the
+// one that was asked. A watch that the client has resumed on another connection proves nothing, and is opened again. A state that the server cannot
+// confirm, since its history was compacted or is another one, leads by way of waiting to listing.
 func (s *source) run() {
 	defer s.stream.release()
 	failures := 0
@@ -132,22 +138,19 @@ func (s *source) attempt() (context.Context, context.CancelFunc) {
 }
 
 func (s *source) session(ctx context.Context) error {
-	var after int64
-	if s.synced {
-		after = s.state.revision + 1
+	if !s.synced {
+		if err := s.list(ctx); err != nil {
+			return err
+		}
 	}
-	w, err := s.stream.open(after)
+	// From the revision itself, not the one after: of a watch that begins in the future the server tells no progress.
+	w, err := s.stream.open(s.state.revision)
 	if err != nil {
 		return s.doubt(err)
 	}
 	defer w.close()
 	s.contact()
-	if !s.synced {
-		err = s.list(ctx)
-	} else {
-		err = s.verify(ctx)
-	}
-	if err == nil {
+	if err = s.verify(ctx); err == nil {
 		err = s.follow(ctx, w)
 	}
 	return s.doubt(err)
@@ -225,41 +228,46 @@ func (s *source) verify(ctx context.Context) error {
 	return nil
 }
 
-// follow applies what the watch delivers, until it fails.
+// follow applies what the watch delivers, until it fails. What comes before the first answer about progress waits for that.
 func (s *source) follow(ctx context.Context, w *watcher) error {
 	tick := time.NewTicker(progressEvery)
 	defer tick.Stop()
-	again := time.NewTimer(0) // repeats the question for progress while somebody waits
-	defer again.Stop()
-	silent := 0
+	question := time.NewTimer(0)
+	defer question.Stop()
 	s.notify() // somebody may have joined while there was no watch
+	var early []clientv3.WatchResponse
+	proven, silent := false, 0
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-w.stream.openings.signal:
+			return errReopened
 		case response, ok := <-w.response:
 			if err := w.check(response, ok); err != nil {
 				return err
 			}
-			if err := s.reverify(ctx, w, response.Header.GetRevision() < s.state.revision); err != nil {
-				return err
+			if w.stream.openings.any() {
+				return errReopened
 			}
 			silent = 0
 			s.contact()
-			s.advance(response)
-		case <-w.spy.opened:
-			if err := s.reverify(ctx, w, false); err != nil {
-				return err
+			early = append(early, response)
+			if proven = proven || response.IsProgressNotify(); proven {
+				for _, r := range early {
+					s.advance(r)
+				}
+				early = nil
 			}
 		case <-s.wake:
 			if err := s.question(ctx); err != nil {
 				return err
 			}
-			again.Reset(0)
-		case <-again.C:
-			if len(s.waiting) > 0 {
+			question.Reset(0)
+		case <-question.C:
+			if !proven || len(s.waiting) > 0 {
 				w.askProgress()
-				again.Reset(catchUpEvery)
+				question.Reset(catchUpEvery)
 			}
 		case <-tick.C:
 			if silent++; silent > silences {
@@ -268,19 +276,6 @@ func (s *source) follow(ctx context.Context, w *watcher) error {
 			w.askProgress()
 		}
 	}
-}
-
-// reverify verifies the state if the watch was resumed on another connection, or if there is another reason to suspect that the server
-// has a different history. A member of a cluster may only be behind the others, so a low revision alone proves nothing.
-func (s *source) reverify(ctx context.Context, w *watcher, suspect bool) error {
-	for suspect || w.spy.reopened() {
-		w.spy.reset()
-		if err := s.verify(ctx); err != nil {
-			return err
-		}
-		suspect = false
-	}
-	return nil
 }
 
 // advance applies a response and publishes what it changes.

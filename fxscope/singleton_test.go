@@ -69,3 +69,11 @@ func TestS4_singleton_and_scoped(t *testing.T) {
 	err = planError(t, fxscope.Provide(func() *db { return nil }, func(onlySingleton) *gamma { return nil }))
 	assert.ErrorContains(t, err, "not provided, as a singleton, by Fx")
 }
+
+// The one thing that cannot be had: what scoped objects use cannot itself begin scopes.
+func TestS3_a_singleton_of_scoped_constructors_cannot_take_Scopes(t *testing.T) {
+	t.Parallel()
+	err := planError(t, fx.Provide(func(*fxscope.Scopes) *db { return &db{} }), fxscope.Provide(newGammaOfClient))
+	assert.ErrorContains(t, err, "cycle detected in dependency graph")
+	assert.Regexp(t, `newGammaOfClient \(\S+plan_test\.go:\d+\)`, err.Error(), "Fx names the scoped constructor that closes it")
+}

@@ -78,7 +78,7 @@ func (c *converter) node(y *yaml.Node) *node {
 func (c *converter) alias(y *yaml.Node) *node {
 	n := c.anchors[y.Alias] // the parser knows only anchors that stand before their aliases
 	if n == nil {
-		c.stop(y, "the anchor &%s contains itself", y.Value)
+		c.stop(y, "the anchor &%s contains itself", y.Value) // a tree made by code could also lack the anchor
 		return c.new(y, scalarKind)
 	}
 	return n
@@ -186,7 +186,7 @@ func (c *converter) mapping(y *yaml.Node) *node {
 	at := 0 // where the keys of << belong
 	for i := 0; i+1 < len(y.Content); i += 2 {
 		key, value := y.Content[i], y.Content[i+1]
-		if key.Kind == yaml.AliasNode {
+		if key.Kind == yaml.AliasNode && key.Alias != nil {
 			key = key.Alias
 		}
 		if key.Kind != yaml.ScalarNode {

@@ -41,7 +41,7 @@
 //	config.yaml:14:7: etcd.clients.main.endpiont: unknown key (did you mean "endpoints"?)
 //	config.prod.yaml:3:12: http.timeout: expected a duration with its unit, such as 5s or 5ms, found the bare number 5
 //
-// The file is the one that set the value, whatever was merged over or under it. Paths are dotted, items of a list are counted from
+// The file is the one that set the value, whatever was merged over or under it; the column is that of the key if the key is wrong, or else of the value. Paths are dotted, items of a list are counted from
 // 0, and a key that has dots itself is quoted: etcd.clients."a.b" ([Path] does that). The empty path is the whole configuration.
 //
 // An absent, empty or null section leaves the target as it was; [Config.Has] tells absent from empty. Several paths are merged as layers
@@ -78,7 +78,7 @@
 //
 //	config.yaml:2:1: http.baseURL: is required
 //
-// What is absent has no position: the nearest key around it stands in. [Config.Fill] decodes without validating, for code that goes on
+// Its position is that of the key, and for a key that is absent that of the nearest one around it. [Config.Fill] decodes without validating, for code that goes on
 // to change the value, and [Config.Validate] does it afterwards.
 //
 // # Secrets
@@ -113,9 +113,9 @@
 //
 // # Bounds
 //
-// A configuration is read within a second or refused within one. Refused are a document over 10 MiB, of more than a million values, or nested deeper
-// than 10,000 (values and nesting are counted through aliases and merge keys), several documents in one file, and bytes that are not UTF-8. Only YAML 1.1 may be named by a %YAML
-// directive; yaml.v3 reads most of 1.2 without one.
+// No document hangs or exhausts the process. Refused, most of them before they are parsed, are those over 10 MiB, of more than a million
+// values, or nested deeper than 10,000 (values and nesting are counted through aliases and merge keys), several documents in one file, and bytes that are
+// not UTF-8. A %YAML directive may name version 1.1 only; yaml.v3 reads most of 1.2 without one.
 //
 // # Where it keeps state
 //

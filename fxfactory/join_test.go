@@ -169,3 +169,49 @@ func TestF9_a_context_that_has_ended_builds_nothing_but_finds_what_there_is(t *t
 	require.ErrorIs(t, err, cause)
 	assert.Equal(t, []string{"create a"}, a.all())
 }
+
+// The last caller leaves in the very moment in which the build succeeds: either it gets the instance, or nobody ever does.
+func TestF9_leaving_and_landing_at_the_same_time(t *testing.T) {
+	t.Parallel()
+	var cancel context.CancelFunc
+	a := &account{onCreate: func(_ context.Context, name string, _ config) error {
+		if name == "x" {
+			cancel()
+		}
+		return nil
+	}}
+	all := clients{}
+	for i := range 500 {
+		all[strconv.Itoa(i)] = nil
+	}
+	f := newFactory(t, a, settings{Clients: all})
+	stop := make(chan struct{})
+	var busy sync.WaitGroup
+	busy.Go(func() { // the lock is seldom free, so both wait for it, and either may be first
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				f.Stats()
+			}
+		}
+	})
+	defer busy.Wait()
+	defer close(stop)
+	for range 200 {
+		var ctx context.Context
+		ctx, cancel = context.WithCancel(t.Context())
+		got, err := f.GetOrCreate(ctx, "x", nil)
+		cancel()
+		if err != nil {
+			require.ErrorIs(t, err, context.Canceled)
+			require.False(t, f.Has("x"))
+			continue
+		}
+		now, err := f.Get("x")
+		require.NoError(t, err)
+		require.Same(t, got, now)
+		require.NoError(t, f.Remove(t.Context(), "x"))
+	}
+}

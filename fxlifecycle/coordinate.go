@@ -72,7 +72,7 @@ func (c *Coordinator) decorate(raw fx.Lifecycle) (fx.Lifecycle, error) {
 	}
 	c.taken = true
 	raw.Append(fx.Hook{OnStart: c.begin, OnStop: c.end})
-	return &lifecycle{c: c, raw: raw}, nil
+	return &lifecycle{c: c, raw: raw, managed: managedHook()}, nil
 }
 
 type equipment struct {

@@ -196,6 +196,30 @@ func TestL11_Fx_events_keep_the_names_of_the_functions(t *testing.T) {
 	}, slices.DeleteFunc(s.list(), func(step string) bool { return strings.Contains(step, "Coordinator") }))
 }
 
+func TestL11_Fx_events_show_managed_hooks_as_such(t *testing.T) {
+	t.Parallel()
+	s := &steps{}
+	app := fx.New(
+		fx.WithLogger(func() fxevent.Logger { return spy{s} }),
+		fxlifecycle.Coordinate(),
+		fx.Invoke(func(lc fx.Lifecycle) error {
+			_, err := fxlifecycle.Manage(lc, &object{name: "a", steps: &steps{}})
+			return err
+		}),
+		fx.Invoke(func(lc fx.Lifecycle) error {
+			_, err := fxlifecycle.Manage(lc, &struct{}{}) // has no hooks, so there are no events
+			return err
+		}),
+	)
+	require.NoError(t, app.Start(t.Context()))
+	require.NoError(t, app.Stop(t.Context()))
+	const pkg = "github.com/fxkit/fxkit/fxlifecycle."
+	assert.Equal(t, []string{
+		"start " + pkg + "(*Coordinator).begin-fm()", "start " + pkg + "managedObject.Init-fm()",
+		"stop " + pkg + "managedObject.Destroy-fm()", "stop " + pkg + "(*Coordinator).end-fm()",
+	}, s.list())
+}
+
 func TestL15_what_Fx_does_not_stop_Close_cleans_up(t *testing.T) {
 	t.Parallel()
 	for name, live := range map[string]func(*testing.T, context.Context, *fx.App){

@@ -82,8 +82,9 @@ func (c *Coordinator) Close(ctx context.Context) error {
 
 // lifecycle is the fx.Lifecycle of a coordinated application.
 type lifecycle struct {
-	c   *Coordinator
-	raw fx.Lifecycle
+	c       *Coordinator
+	raw     fx.Lifecycle
+	managed fx.Hook // carries the names that Fx's events show for managed objects
 }
 
 // Append takes a hook of somebody who knows nothing of us. Fx ignores hooks that are appended too late, which hides a mistake;
@@ -96,7 +97,7 @@ func (l *lifecycle) Append(h fx.Hook) {
 	}
 }
 
-// append gives the entry a place among the hooks. h is the foreign hook: Fx's events show the names that it carries inside.
+// append gives the entry a place among the hooks. Of h only the names inside count, which Fx's events show.
 func (l *lifecycle) append(e *entry, h fx.Hook) error {
 	c := l.c
 	c.mu.Lock()
@@ -109,6 +110,7 @@ func (l *lifecycle) append(e *entry, h fx.Hook) error {
 	if !e.foreign {
 		c.managed++
 	}
+	h.OnStart, h.OnStop = nil, nil
 	if e.hooks.Init != nil {
 		h.OnStart = e.start
 	}

@@ -52,7 +52,7 @@ func (e *entry) manage(lc fx.Lifecycle, refused error, inject func()) error {
 		appendPlain(lc, e)
 		return nil
 	}
-	if err := coordinated.append(e, fx.Hook{}); err != nil {
+	if err := coordinated.append(e, coordinated.managed); err != nil {
 		return errors.Join(err, e.abandon())
 	}
 	return nil

@@ -49,3 +49,11 @@ func withNames(h fx.Hook) fx.Hook {
 	}
 	return fx.StartStopHook(h.OnStart, h.OnStop)
 }
+
+// managedObject is what Fx's events call all managed objects: names there belong to functions.
+type managedObject struct{}
+
+func (managedObject) Init()    {}
+func (managedObject) Destroy() {}
+
+func managedHook() fx.Hook { return fx.StartStopHook(managedObject{}.Init, managedObject{}.Destroy) }

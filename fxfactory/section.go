@@ -78,62 +78,81 @@ func (s section) position(name string) string {
 	return ""
 }
 
-// fromSection makes the source and the planner of a factory whose instances a section of YAML configures.
+// A reader makes what a factory needs out of its section.
+type reader[T, C any] struct {
+	section
+
+	keys  []string // further ones that the section may have
+	spec  Spec[T, C]
+	clone cloner[C]
+}
+
 func fromSection[T, C any](s section, keys []string, spec Spec[T, C]) (source[C], planner[T, C]) {
-	clone := newCloner[C]()
-	beneath := func(into *C) error {
-		return guard.Call(func() error {
-			change(into, spec.Default, clone)
-			return nil
-		})
+	r := &reader[T, C]{section: s, keys: keys, spec: spec, clone: newCloner[C]()}
+	return source[C]{defaults: r.defaults, position: r.position}, r.plan
+}
+
+// defaults fills what lies beneath every instance.
+func (r *reader[T, C]) defaults(into *C) error {
+	if err := r.beneath(into); err != nil {
+		return err
 	}
-	src := source[C]{
-		position: s.position,
-		defaults: func(into *C) error {
-			if err := beneath(into); err != nil {
+	return r.config.Fill(into, r.at(keyDefault))
+}
+
+// beneath fills what lies beneath the section.
+func (r *reader[T, C]) beneath(into *C) error {
+	return guard.Call(func() error {
+		change(into, r.spec.Default, r.clone)
+		return nil
+	})
+}
+
+// plan reads the whole section, and reports all that is wrong with it.
+func (r *reader[T, C]) plan(ctx context.Context, f *Factory[T, C]) (plan[C], error) {
+	var found problems
+	r.shape(r.keys, &found)
+	var unused C
+	found.add(r.defaults(&unused), "", "")
+
+	names := r.names()
+	instances := r.instances(ctx, names, f.options.concurrency, &found)
+	if len(names) == 0 {
+		var err error
+		names, instances, err = f.planCode(ctx, r.spec.Fallback, nil)
+		found.add(err, "", "")
+	}
+	priorities := r.priorities(names, &found)
+	for i := range instances {
+		instances[i].priority = priorities[instances[i].name]
+	}
+	return plan[C]{instances: instances, defaultName: r.defaultName(names, &found)}, found.err()
+}
+
+// instances decodes the configured instances, several at a time.
+func (r *reader[T, C]) instances(ctx context.Context, names []string, limit int, found *problems) []planned[C] {
+	instances := make([]planned[C], len(names))
+	errs := make([]error, len(names))
+	indexes := make([]int, len(names))
+	for i, name := range names {
+		instances[i].name = name
+		indexes[i] = i
+	}
+	each(indexes, limit, func(i int) {
+		errs[i] = guard.Within(ctx, func() error { // since decoding runs UnmarshalYAML and Validate of the user's types
+			if err := r.beneath(&instances[i].config); err != nil {
 				return err
 			}
-			return s.config.Fill(into, s.at(keyDefault))
-		},
+			return r.config.Decode(&instances[i].config, r.layers(names[i])...)
+		}, nil)
+	})
+	for i, name := range names {
+		if name == "" {
+			errs[i] = errors.Join(errs[i], errors.New("an instance needs a name"))
+		}
+		found.add(errs[i], r.position(name), r.at(keyClients, name))
 	}
-	return src, func(ctx context.Context, f *Factory[T, C]) (plan[C], error) {
-		var found problems
-		s.shape(keys, &found)
-		var unused C
-		found.add(src.defaults(&unused), "", "")
-
-		names := s.names()
-		instances := make([]planned[C], len(names))
-		errs := make([]error, len(names))
-		indexes := make([]int, len(names))
-		for i := range indexes {
-			indexes[i] = i
-		}
-		each(indexes, f.options.concurrency, func(i int) {
-			instances[i].name = names[i]
-			errs[i] = guard.Within(ctx, func() error {
-				cfg := &instances[i].config
-				if err := beneath(cfg); err != nil {
-					return err
-				}
-				return s.config.Decode(cfg, s.layers(names[i])...)
-			}, nil)
-		})
-		for i, name := range names {
-			if name == "" {
-				errs[i] = errors.Join(errs[i], errors.New("an instance needs a name"))
-			}
-			found.add(errs[i], s.position(name), s.at(keyClients, name))
-		}
-		if len(names) == 0 {
-			names, instances = fallback(ctx, f, spec, &found)
-		}
-		priorities := s.priorities(names, &found)
-		for i := range instances {
-			instances[i].priority = priorities[instances[i].name]
-		}
-		return plan[C]{instances: instances, defaultName: s.defaultName(names, &found)}, found.err()
-	}
+	return instances
 }
 
 // shape reports what does not belong into a section.
@@ -179,13 +198,6 @@ func (s section) defaultName(names []string, found *problems) string {
 	name, err := chooseDefault(configured, names)
 	found.add(err, s.config.Origin(path), path)
 	return name
-}
-
-// fallback is the instances of a section that configures none.
-func fallback[T, C any](ctx context.Context, f *Factory[T, C], spec Spec[T, C], found *problems) ([]string, []planned[C]) {
-	names, instances, err := f.planCode(ctx, spec.Fallback, nil)
-	found.add(err, "", "")
-	return names, instances
 }
 
 // problems collects everything that is wrong with a section, each thing once: what is wrong with the default

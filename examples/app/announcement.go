@@ -19,7 +19,6 @@ type announcement struct {
 	Coordinator *fxlifecycle.Coordinator
 	API         *fxlifecycle.Server
 	Etcd        *fxetcd.Factory
-	Presence    *presence // comes first: what is announced is there
 }
 
 func (a announcement) announceTo(stdout io.Writer) {

@@ -38,7 +38,7 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// options is the application: what it is made of, and the four functions that set it to work.
+// options is the application: what it is made of, and the functions that set it to work.
 func options(s settings, stdout io.Writer) fx.Option {
 	server := embedded.Module
 	if s.endpoints != "" {
@@ -63,13 +63,12 @@ func options(s settings, stdout io.Writer) fx.Option {
 			fx.Annotate(newAudit, fx.ParamTags(`name:"audit"`)),
 			newAPI,
 			serveAPI,
-			newPresence,
 		),
 		fxscope.Provide(newPrincipal, newRequestLog, newFlags), // one per request
 		fxqualifier.Provide[Notifier](newLogNotifier, byName.Of("log")),
 		fxscope.ProvideQualified[Notifier](newWebhookNotifier, byName.Of("webhook")),
 		fxqualifier.Collect[Notifier](),
-		fx.Invoke(prune, func(r announcement) { r.announceTo(stdout) }),
+		fx.Invoke(prune, register, func(r announcement) { r.announceTo(stdout) }),
 	)
 }
 

@@ -4,8 +4,6 @@ import (
 	"context"
 	"net/http"
 
-	"go.uber.org/fx"
-
 	"github.com/fxkit/fxkit/fxetcd/registry"
 	"github.com/fxkit/fxkit/fxlifecycle"
 )
@@ -33,19 +31,10 @@ func (a *API) peers(_ http.ResponseWriter, r *http.Request) (any, error) {
 	}{found, a.registry.Stale(service).Seconds()}, nil
 }
 
-// presence is this process in the registry: from when it is ready until it begins to stop. It needs all that serves, so that its
-// PreDestroy comes before theirs.
-type presence struct {
-	registry *registry.Registry
-}
-
-func newPresence(lc fx.Lifecycle, c *fxlifecycle.Coordinator, r *registry.Registry, api *fxlifecycle.Server) (*presence, error) {
+// register lists this process once it is ready. The registry itself takes it off the list before anything else stops.
+func register(c *fxlifecycle.Coordinator, r *registry.Registry, api *fxlifecycle.Server) {
 	c.OnReady(func(ctx context.Context) error {
 		_, err := r.Register(ctx, registry.Instance{Service: service, Address: api.Addr().String()})
 		return err
 	})
-	return fxlifecycle.Manage(lc, &presence{r})
 }
-
-// PreDestroy takes this process off the list, so that nobody new comes while it finishes what it has in hand.
-func (p *presence) PreDestroy(ctx context.Context) error { return p.registry.Leave(ctx) }

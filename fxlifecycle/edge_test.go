@@ -2,6 +2,7 @@ package fxlifecycle_test
 
 import (
 	"context"
+	"errors"
 	"runtime"
 	"testing"
 	"testing/synctest"
@@ -170,4 +171,31 @@ func TestL7_a_hook_that_succeeds_after_start_gave_it_up_is_not_drained(t *testin
 		assert.Zero(t, c.count("b.PreDestroy"))
 		c.verify(t)
 	})
+}
+
+func TestL1_constructors_may_manage_from_many_goroutines(t *testing.T) {
+	t.Parallel()
+	const n = 50
+	s := &steps{}
+	var c *fxlifecycle.Coordinator
+	app := fxtest.New(t, fxlifecycle.Coordinate(), fx.Populate(&c), fx.Invoke(func(lc fx.Lifecycle) error {
+		done := make(chan error)
+		for range n {
+			go func() {
+				_, err := fxlifecycle.Manage(lc, &object{name: "a", steps: s})
+				lc.Append(hookOf(s, "raw"))
+				_, _ = c.Journal(), c.Phase()
+				done <- err
+			}()
+		}
+		var errs []error
+		for range n {
+			errs = append(errs, <-done)
+		}
+		return errors.Join(errs...)
+	}))
+	app.RequireStart().RequireStop()
+	for _, step := range []string{"a.PostInject", "a.Init", "a.PreDestroy", "a.Destroy", "raw.OnStart", "raw.OnStop"} {
+		assert.Equal(t, n, s.count(step), step)
+	}
 }

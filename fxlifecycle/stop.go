@@ -177,16 +177,16 @@ func (c *Coordinator) awaitStart(call *startCall, share time.Duration) {
 	case <-timer.C:
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.running = nil
-	if call.finished() {
-		if call.err == nil && !call.late {
-			c.passes(call)
-		}
-		return
+	returned := call.finished()
+	if returned && call.err == nil && !call.late {
+		c.passes(call)
 	}
-	call.behind = true
-	close(call.left)
-	ran := time.Since(call.began)
-	c.fail(call.entry.failedStop(call.hook, &phase.LeftBehind{After: ran, Cause: context.Cause(c.startCtx)}))
+	call.behind = !returned
+	cause := context.Cause(c.startCtx)
+	c.mu.Unlock()
+	if !returned {
+		close(call.left)
+		c.fail(call.entry.failedStop(call.hook, &phase.LeftBehind{After: time.Since(call.began), Cause: cause}))
+	}
 }

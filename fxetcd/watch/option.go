@@ -69,7 +69,7 @@ func ID(group []Event, i int) string {
 	revision := group[i].Revision
 	changeSet := group[len(group)-1].Type == Synced
 	switch {
-	case i == len(group)-1 || changeSet && group[i+1].Revision != revision:
+	case i == len(group)-1 || changeSet && (group[i+1].Revision != revision || group[i+1].Type == Synced):
 		return strconv.FormatInt(revision, 10)
 	case changeSet:
 		return strconv.FormatInt(max(0, revision-1), 10)

@@ -180,6 +180,8 @@ func TestE11_the_ids_of_a_change_set_never_lead_past_its_rest(t *testing.T) {
 		ids = append(ids, watch.ID(set, i))
 	}
 	assert.Equal(t, []string{"4", "5", "6", "7", "9", "12"}, ids)
+	assert.Equal(t, "9", watch.ID([]watch.Event{{Type: watch.Put, Key: "a", Revision: 9}, {Type: watch.Synced, Revision: 9}}, 0),
+		"Synced adds nothing that could be missed")
 }
 
 func TestAn_option_that_makes_no_sense_is_an_error_in_the_sequence(t *testing.T) {

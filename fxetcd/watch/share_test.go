@@ -60,6 +60,27 @@ func TestE11_nothing_is_left_behind_after_the_last_watcher(t *testing.T) {
 		}
 	}
 	assert.Equal(t, 3, n.count(watchMethod), "each time the watch was another one")
+
+	// Also where the client has opened streams by itself, which nobody asked it to.
+	away := etcdtest.StartProcess(t)
+	proxy := etcdtest.StartProxy(t, away.Endpoints()[0])
+	c, _ = newClient(t, []string{proxy.Endpoint()})
+	writer := away.Client(t)
+	for i := range 10 {
+		put(t, writer, "p/1", fmt.Sprint(i))
+		k := consume(t, c, "p/")
+		k.await(t, "the snapshot", k.holds("p/1", fmt.Sprint(i)))
+		proxy.Reset()
+		late := consume(t, c, "p/", watch.FromRevision(1))
+		if i%2 == 0 {
+			late.await(t, "the past", late.holds("p/1", fmt.Sprint(i)))
+		}
+		k.stop()
+		late.stop()
+	}
+	for _, ours := range []string{"watch.(*source).run(", "clientv3.(*watchGRPCStream).run("} {
+		assert.Eventually(t, func() bool { return !strings.Contains(stacks(), ours) }, patience, time.Millisecond, ours)
+	}
 }
 
 func stacks() string {

@@ -9,7 +9,8 @@ import (
 
 // fill decodes a section into v, which must be settable.
 func fill(v reflect.Value, s section) error {
-	d := decoder{trail: trail{paths: s.paths, main: s.main}}
+	var room [8]step // deep enough for most: fewer allocations for those who decode thousands
+	d := decoder{trail: trail{paths: s.paths, main: s.main, steps: room[:0]}}
 	switch p := planOf(v.Type()); {
 	case p.err != nil: // a mistake in the program, not to be seen only by those who configure it
 		d.report.add(Problem{Position: s.node.position(), Path: d.path(), Message: p.err.Error()}, nil)

@@ -11,6 +11,11 @@ import (
 // Path joins keys to a dotted path and quotes those that need it: Path("clients", "a.b") is `clients."a.b"`.
 func Path(keys ...string) string {
 	var b strings.Builder
+	room := 0
+	for _, key := range keys {
+		room += len(key) + 3
+	}
+	b.Grow(room)
 	for _, key := range keys {
 		writeKey(&b, key)
 	}

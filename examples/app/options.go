@@ -14,6 +14,7 @@ import (
 	"github.com/fxkit/fxkit/fxconfig"
 	"github.com/fxkit/fxkit/fxetcd"
 	"github.com/fxkit/fxkit/fxetcd/embedded"
+	"github.com/fxkit/fxkit/fxetcd/exclusive"
 	"github.com/fxkit/fxkit/fxetcd/registry"
 	"github.com/fxkit/fxkit/fxlifecycle"
 	"github.com/fxkit/fxkit/fxqualifier"
@@ -53,6 +54,7 @@ func options(s settings, stdout io.Writer) fx.Option {
 		server,
 		fxetcd.Module,
 		fxetcd.Named("audit"),
+		exclusive.Module,
 		registry.Module,
 		fxbackground.Module,
 		fxscope.Module,

@@ -64,13 +64,16 @@ func (x *Exclusive) acquire(ctx context.Context, kind, name string, once bool) (
 	}
 }
 
-// waitEnded is the error of a wait that its context ended; err is what it waited with.
-func waitEnded(ctx context.Context, err error) error {
-	cause := context.Cause(ctx)
-	if errors.Is(err, cause) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return cause
+// waitEnded is the error of a wait that its context ended; last is what it waited with. Both the context's error and its cause can be matched.
+func waitEnded(ctx context.Context, last error) error {
+	err := context.Cause(ctx)
+	if !errors.Is(err, ctx.Err()) {
+		err = fmt.Errorf("%w: %w", ctx.Err(), err)
 	}
-	return fmt.Errorf("%w; last: %w", cause, err)
+	if errors.Is(last, context.Cause(ctx)) || errors.Is(last, context.Canceled) || errors.Is(last, context.DeadlineExceeded) {
+		return err
+	}
+	return fmt.Errorf("%w; last: %w", err, last)
 }
 
 // attempt queues once, with a lease of its own: then two Locks of one process are two, and nothing is shared that one could lose for the other.

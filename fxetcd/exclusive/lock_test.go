@@ -126,7 +126,9 @@ func TestE10_Lock_waits_no_longer_than_its_context(t *testing.T) {
 	go func() { done <- x.Lock(ctx, "job", nothing) }()
 	require.Eventually(t, func() bool { return queued(2) }, 10*time.Second, 5*time.Millisecond)
 	cancel(io.ErrClosedPipe)
-	assert.ErrorIs(t, <-done, io.ErrClosedPipe)
+	err := <-done
+	assert.ErrorIs(t, err, io.ErrClosedPipe)
+	assert.ErrorIs(t, err, context.Canceled)
 	require.Eventually(t, func() bool { return queued(1) }, 10*time.Second, 5*time.Millisecond, "who has gone does not stand in the queue")
 	require.NoError(t, release())
 

@@ -9,8 +9,8 @@ import (
 // A Secret is text that must not be printed: a password, a token. It prints as "[redacted]" through package fmt (with every
 // verb, %#v too), zap, log/slog, JSON and YAML, and no problem quotes it. Reveal gives the text.
 //
-// Two ways around it are out of its reach: fmt and reflection read an unexported field without asking its type, so
-// keep Secrets in exported fields; and string(secret) is a string.
+// Out of its reach are: an unexported field, which fmt and reflection read without asking its type, so keep Secrets in exported
+// ones; the keys of a map in JSON; fmt's %p, which is for pointers; and string(secret), which is a string.
 type Secret string
 
 const redacted = "[redacted]"

@@ -1,6 +1,7 @@
 package fxetcd_test
 
 import (
+	"os"
 	"testing"
 	"time"
 
@@ -194,6 +195,17 @@ func TestE1_an_instance_needs_endpoints_from_somewhere(t *testing.T) {
 	app := fx.New(fx.NopLogger, fxetcd.Module, yaml("etcd: {clients: {audit: {namespace: a/}}}"))
 	assert.ErrorContains(t, app.Err(), "no endpoints: set endpoints, or list embedded.Module for a server in this process")
 	assert.ErrorContains(t, app.Err(), "audit")
+}
+
+// The message that the package's documentation shows.
+func TestE1_the_documented_message(t *testing.T) {
+	t.Parallel()
+	app := fx.New(fx.NopLogger, fxetcd.Module, yaml("etcd:\n  clients:\n    audit:\n      endpoints: https://a:2379\n      username: app\n"))
+	const want = "config.yaml:5:7: etcd.clients.audit.username: a username without a password: the client would go unauthenticated"
+	assert.ErrorContains(t, app.Err(), want)
+	text, err := os.ReadFile("doc.go")
+	require.NoError(t, err)
+	assert.Contains(t, string(text), want)
 }
 
 // FuzzEndpoints: what is accepted is an endpoint, and nothing makes it fail in another way than by an error.

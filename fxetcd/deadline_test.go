@@ -143,6 +143,8 @@ func TestE1_requireLeader_has_a_member_without_a_leader_refuse(t *testing.T) {
 	defer cancel()
 	_, err = patient.Get(short, "k")
 	require.ErrorIs(t, err, context.DeadlineExceeded, "without it the call waits")
+	_, err = fxetcd.NewClient(ctx, fxetcd.Config{Endpoints: cluster.Endpoints()[:1], RequireLeader: new(false), DialTimeout: time.Second})
+	require.ErrorContains(t, err, "reached, but it did not answer: it is overloaded, or its cluster has no leader")
 	_, err = patient.Get(ctx, "k", clientv3.WithSerializable())
 	require.NoError(t, err, "and a read that need not be of now is answered")
 }

@@ -38,7 +38,7 @@
 // backoffWaitBetween, backoffJitter and token. etcd's own client accepts any text as an endpoint, and then waits for it for ever. Here
 // what cannot work is an error of fx.New, with its place in the file and the reason:
 //
-//	config.yaml:3:5: etcd.clients.audit.username: a username without a password: the client would go unauthenticated
+//	config.yaml:5:7: etcd.clients.audit.username: a username without a password: the client would go unauthenticated
 //
 // # What differs from a client of clientv3.New
 //

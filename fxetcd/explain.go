@@ -47,9 +47,24 @@ func (c causes) Error() string {
 
 func (c causes) Unwrap() []error { return c }
 
-// explain finds out why a call failed. What a server said is told as it is. Where no server said anything, the client has
-// only "context deadline exceeded" to tell, so each endpoint is tried once more, by hand.
-func (i *instance) explain(ctx context.Context, began time.Time, failed error) error {
+// noAnswer is a call that no server answered, with the reason of each endpoint.
+type noAnswer struct {
+	within  time.Duration
+	reasons causes
+	failed  error // what the call itself said
+}
+
+func (n *noAnswer) Error() string {
+	return fmt.Sprintf("no etcd server answered within %v: %v", n.within.Round(time.Millisecond), n.reasons)
+}
+
+func (n *noAnswer) Unwrap() []error {
+	return append(n.reasons[:len(n.reasons):len(n.reasons)], n.failed)
+}
+
+// explain says why a call failed. What a server said is told as it is. Where no server said anything, the client has
+// only "context deadline exceeded" to tell, so the reasons come from elsewhere.
+func (i *instance) explain(failed error, within time.Duration, why func() causes) error {
 	for _, known := range []struct {
 		err   error
 		words string
@@ -66,25 +81,27 @@ func (i *instance) explain(ctx context.Context, began time.Time, failed error) e
 	if !errors.Is(failed, context.DeadlineExceeded) && status.Code(failed) != codes.Unavailable {
 		return failed
 	}
-	deadline, _ := ctx.Deadline()
-	within := deadline.Sub(began).Round(time.Millisecond)
+	return &noAnswer{within, why(), failed}
+}
+
+// tryAllByHand finds out about each endpoint what stands in the way.
+func (i *instance) tryAllByHand(ctx context.Context) causes {
 	endpoints, err := parseEndpoints(i.client.Endpoints())
 	if err != nil {
-		return err
+		return causes{err}
 	}
 	all, one := make(causes, len(endpoints)), sync.WaitGroup{}
 	for n, e := range endpoints {
 		one.Go(func() {
 			why := i.tryByHand(ctx, e)
 			if why == nil {
-				// It had its chance to answer the call.
-				why = &cause{"reached, but it did not answer: it is overloaded, or its cluster has no leader", failed}
+				why = &cause{"reached, but it did not answer: it is overloaded, or its cluster has no leader", nil}
 			}
 			all[n] = fmt.Errorf("%s: %w", e.text, why)
 		})
 	}
 	one.Wait()
-	return fmt.Errorf("no etcd server answered within %v: %w", within, all)
+	return all
 }
 
 // tryByHand connects as the client does, up to the first thing that an HTTP/2 server says. Nil: a server is there.
@@ -140,10 +157,16 @@ func explainDial(ctx context.Context, err error) error {
 		return &cause{"the host's address cannot be found out", err}
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ENOENT):
 		return &cause{"nothing listens there", err}
-	case ctx.Err() != nil:
+	case gaveUp(ctx, err):
 		return &cause{"no answer to the attempt to connect: the address is wrong, or something on the way drops packets", err}
 	}
 	return &cause{"cannot connect", err}
+}
+
+// gaveUp tells whether it was we who ended the attempt. The network's deadline may come a moment before the context's end.
+func gaveUp(ctx context.Context, err error) bool {
+	var network net.Error
+	return ctx.Err() != nil || errors.As(err, &network) && network.Timeout()
 }
 
 func explainTLS(ctx context.Context, err error, t *TLS) error {
@@ -161,7 +184,7 @@ func explainTLS(ctx context.Context, err error, t *TLS) error {
 		return &cause{"name mismatch: its certificate is for another name; set tls.serverName if that is the right server", err}
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return &cause{"its certificate has expired, or is not valid yet", err}
-	case errors.As(err, &record), ctx.Err() == nil && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)):
+	case errors.As(err, &record), !gaveUp(ctx, err) && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)):
 		return &cause{"it does not speak TLS: remove tls, and https://, or give the server a certificate", err}
 	}
 	return explainSilence(ctx, err, t)
@@ -170,8 +193,9 @@ func explainTLS(ctx context.Context, err error, t *TLS) error {
 // explainSilence is about a server that closed the connection, or said nothing.
 func explainSilence(ctx context.Context, err error, t *TLS) error {
 	switch text := err.Error(); {
-	case ctx.Err() != nil:
-		return &cause{"it accepts connections, but says nothing: the server hangs, or something else listens there", err}
+	case gaveUp(ctx, err):
+		// That the connection is closed is our own doing by then.
+		return &cause{"it accepts connections, but says nothing: the server hangs, or something else listens there", context.Cause(ctx)}
 	case strings.Contains(text, "certificate required"), t != nil && t.Cert == "" && strings.Contains(text, "bad certificate"):
 		return &cause{"client certificate required: set tls.cert and tls.key", err}
 	case strings.Contains(text, "remote error: tls") && t != nil && t.Cert != "":

@@ -33,29 +33,36 @@ func (i *instance) probe(ctx context.Context) error {
 // check reads like any reader: linearizable, so that a member alone is no answer, and with the client's own credentials. That a key
 // may not be read is an answer too.
 func (i *instance) check(ctx context.Context) error {
-	began := time.Now()
-	if _, bounded := ctx.Deadline(); !bounded {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, i.cfg.DialTimeout)
-		defer cancel()
+	deadline, bounded := ctx.Deadline()
+	if !bounded {
+		deadline = time.Now().Add(i.cfg.DialTimeout)
 	}
-	reading, cancel := context.WithTimeout(ctx, timeToRead(ctx))
+	given := time.Until(deadline)
+	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
+	reading, cancel := context.WithTimeout(ctx, given-given/5)
+	defer cancel()
+
+	// Halfway through, the reasons are looked for while the read goes on waiting, so that they are there when it has waited in vain,
+	// and the error is there before our caller gives up on us.
+	looking, cancel := context.WithTimeout(ctx, given-given/10)
+	defer cancel()
+	reasons := make(chan causes, 1)
+	look := time.AfterFunc(given/2, func() { reasons <- i.tryAllByHand(looking) })
 	_, err := i.client.Get(reading, "health", clientv3.WithKeysOnly())
+	early := look.Stop()
 	switch {
 	case err == nil, errors.Is(err, rpctypes.ErrPermissionDenied):
 		return nil
 	case ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return context.Cause(ctx)
 	}
-	return i.explain(ctx, began, err)
-}
-
-// timeToRead is ctx's time less what it takes to find out why nobody answered.
-func timeToRead(ctx context.Context) time.Duration {
-	deadline, _ := ctx.Deadline()
-	left := time.Until(deadline)
-	return left - max(left/5, min(left/2, 250*time.Millisecond))
+	return i.explain(err, given, func() causes {
+		if early {
+			return i.tryAllByHand(looking)
+		}
+		return <-reasons
+	})
 }
 
 // rejectOld asks each server for its version. Those that do not answer are not the ones to judge by, nor to wait for.
@@ -64,7 +71,8 @@ func (i *instance) rejectOld(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeToRead(ctx)/2)
+	deadline, _ := ctx.Deadline()
+	ctx, cancel := context.WithTimeout(ctx, time.Until(deadline)/2)
 	defer cancel()
 	problems, all := make([]error, len(endpoints)), sync.WaitGroup{}
 	for n, e := range endpoints {

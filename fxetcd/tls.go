@@ -103,8 +103,8 @@ func (transport) ServerHandshake(net.Conn) (net.Conn, credentials.AuthInfo, erro
 	return nil, nil, errors.New("fxetcd: these are a client's credentials")
 }
 
-func (t transport) Info() credentials.ProtocolInfo {
-	return credentials.ProtocolInfo{SecurityProtocol: "tls", ServerName: t.tls.ServerName}
+func (transport) Info() credentials.ProtocolInfo {
+	return credentials.ProtocolInfo{SecurityProtocol: "tls"}
 }
 
 func (t transport) Clone() credentials.TransportCredentials { return t }

@@ -78,10 +78,6 @@ func (f *Factory[T, C]) retire(in *instance[T]) {
 	in.advance(retiring)
 	f.retiring[in] = time.AfterFunc(f.options.retireAfter, func() {
 		f.mu.Lock()
-		if _, ok := f.retiring[in]; !ok {
-			f.mu.Unlock()
-			return // Stop has it
-		}
 		delete(f.retiring, in)
 		defer f.work.begin("destroy", in.name)()
 		f.mu.Unlock()

@@ -259,7 +259,7 @@ func TestF10_readers_never_get_a_closed_instance(t *testing.T) {
 			}
 		})
 	}
-	for i := range 300 {
+	for i := range 100 {
 		_, err := f.Replace(t.Context(), "a", nil)
 		require.NoError(t, err)
 		if i%2 == 0 {

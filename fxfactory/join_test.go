@@ -199,7 +199,7 @@ func TestF9_leaving_and_landing_at_the_same_time(t *testing.T) {
 	})
 	defer busy.Wait()
 	defer close(stop)
-	for range 200 {
+	for range 100 {
 		var ctx context.Context
 		ctx, cancel = context.WithCancel(t.Context())
 		got, err := f.GetOrCreate(ctx, "x", nil)

@@ -138,7 +138,7 @@ func TestLookups_are_those_of_a_map(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		a := &account{}
-		configured := rapid.IntRange(0, 60).Draw(t, "configured")
+		configured := rapid.IntRange(0, 30).Draw(t, "configured")
 		model := map[string]string{}
 		all := clients{}
 		for i := range configured {
@@ -148,7 +148,7 @@ func TestLookups_are_those_of_a_map(t *testing.T) {
 		ctx := context.Background()
 		f, err := fxfactory.New(ctx, "http", a.spec(), settings{Clients: all}, fxfactory.RetireAfter(0), quiet)
 		require.NoError(t, err)
-		name := rapid.Custom(func(t *rapid.T) string { return strconv.Itoa(rapid.IntRange(0, 80).Draw(t, "name")) })
+		name := rapid.Custom(func(t *rapid.T) string { return strconv.Itoa(rapid.IntRange(0, 40).Draw(t, "name")) })
 		steps := 0
 		url := func() func(*config) {
 			steps++
@@ -196,7 +196,7 @@ func TestLookups_are_those_of_a_map(t *testing.T) {
 			"": func(t *rapid.T) {
 				require.Equal(t, len(model), f.Len())
 				require.Equal(t, slices.Sorted(maps.Keys(model)), append([]string(nil), f.Names()...))
-				for i := range 81 {
+				for i := range 41 {
 					n := strconv.Itoa(i)
 					c, err := f.Get(n)
 					if want, ok := model[n]; ok {

@@ -183,9 +183,9 @@ func (c *chaos) caller(t *testing.T, f *factory, script *rand.Rand) {
 
 func TestF6_F9_F11_whatever_happens_each_instance_is_destroyed_once_and_never_used_after(t *testing.T) {
 	t.Parallel()
-	lives := 800
+	lives := 500
 	if testing.Short() {
-		lives = 200
+		lives = 100
 	}
 	for seed := range uint64(lives) {
 		synctest.Test(t, func(t *testing.T) { (&chaos{seed: seed, unit: time.Second}).run(t) })

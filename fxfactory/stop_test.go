@@ -114,6 +114,31 @@ func TestF11_builds_that_run_are_cancelled_and_what_they_yield_is_destroyed(t *t
 	}
 }
 
+func TestF11_a_build_that_honours_its_context_is_ErrStopped_too(t *testing.T) {
+	t.Parallel()
+	for range 100 {
+		building := make(chan struct{}, 3)
+		a := &account{}
+		f := newFactory(t, a, settings{Clients: these("a")})
+		a.onCreate = func(ctx context.Context, _ string, _ config) error {
+			building <- struct{}{}
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		errs := make(chan error, 3)
+		go func() { _, err := f.Create(t.Context(), "x", nil); errs <- err }()
+		go func() { _, err := f.Replace(t.Context(), "a", nil); errs <- err }()
+		go func() { _, _, err := f.Open(t.Context(), nil); errs <- err }()
+		for range 3 {
+			<-building
+		}
+		require.NoError(t, f.Stop(t.Context()))
+		for range 3 {
+			require.ErrorIs(t, <-errs, fxfactory.ErrStopped)
+		}
+	}
+}
+
 func TestF11_Stop_returns_when_its_context_ends_and_names_what_still_runs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

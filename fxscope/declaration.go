@@ -108,6 +108,8 @@ func (d *declaration) readResults(t reflect.Type) error {
 			errs = append(errs, fmt.Errorf("%s returns %v, an fx.Out: return several results, or use ProvideQualified for names", d.where, out))
 		case dig.IsIn(out):
 			errs = append(errs, fmt.Errorf("%s returns %v, an fx.In: those are for parameters", d.where, out))
+		case hookOfPointer(out) != "":
+			errs = append(errs, fmt.Errorf("%s returns %v, whose hook %s is declared on the pointer, so a copy would never run it: return *%v", d.where, out, hookOfPointer(out), out))
 		case reserved(out):
 			errs = append(errs, fmt.Errorf("%s returns %v: every scope has its own already", d.where, out))
 		}

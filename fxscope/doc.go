@@ -80,10 +80,11 @@
 //
 // # The life of an object
 //
-// Objects may have the methods of package fxlifecycle: PostConstruct, PreInject, PostInject and Init run in this order before anybody gets the
-// object; PreDestroy and Destroy when the scope ends, in the reverse order of construction, first PreDestroy of all and then Destroy of
-// all. A constructor that returns what it was given, perhaps as an interface, made nothing: hooks run once for each object. Whatever else it returns is the scope's, to destroy with it; so a
-// constructor must not return a singleton that it found by other ways than its parameters.
+// Objects may have the methods of package fxlifecycle: PostConstruct, PreInject, PostInject and Init run in this order before anybody gets
+// the object; PreDestroy and Destroy when the scope ends, in the reverse order of construction, first PreDestroy of all and then Destroy
+// of all. A constructor that returns what it was given, perhaps as an interface, made nothing: hooks run once for each object. Whatever else
+// it returns is the scope's, to destroy with it; so a constructor must not return a singleton that it found by other ways than its
+// parameters.
 //
 // End first waits for the scope's tasks: as long as their group does (backgroundTask.timeout, or its SetTimeout), and at most three
 // quarters of scope.endTimeout (15 s, where the configuration does not say otherwise). They may use Get as long as that lasts. After it Get

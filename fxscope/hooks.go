@@ -22,6 +22,20 @@ const (
 	endHooks          = hasPreDestroy | hasDestroy
 )
 
+// hookTypes never changes.
+var hookTypes = [...]struct {
+	bit  hookSet
+	name string
+	t    reflect.Type
+}{
+	{hasPostConstruct, "PostConstruct", reflect.TypeFor[fxlifecycle.PostConstructor]()},
+	{hasPreInject, "PreInject", reflect.TypeFor[fxlifecycle.PreInjector]()},
+	{hasPostInject, "PostInject", reflect.TypeFor[fxlifecycle.PostInjector]()},
+	{hasInit, "Init", reflect.TypeFor[fxlifecycle.Initializer]()},
+	{hasPreDestroy, "PreDestroy", reflect.TypeFor[fxlifecycle.PreDestroyer]()},
+	{hasDestroy, "Destroy", reflect.TypeFor[fxlifecycle.Destroyer]()},
+}
+
 // hooksOf asks each type once.
 func (s *Scopes) hooksOf(t reflect.Type) hookSet {
 	if known, ok := s.hookSets.Load(t); ok {
@@ -29,20 +43,26 @@ func (s *Scopes) hooksOf(t reflect.Type) hookSet {
 		return set
 	}
 	var set hookSet
-	for bit, hook := range map[hookSet]reflect.Type{
-		hasPostConstruct: reflect.TypeFor[fxlifecycle.PostConstructor](),
-		hasPreInject:     reflect.TypeFor[fxlifecycle.PreInjector](),
-		hasPostInject:    reflect.TypeFor[fxlifecycle.PostInjector](),
-		hasInit:          reflect.TypeFor[fxlifecycle.Initializer](),
-		hasPreDestroy:    reflect.TypeFor[fxlifecycle.PreDestroyer](),
-		hasDestroy:       reflect.TypeFor[fxlifecycle.Destroyer](),
-	} {
-		if t.Implements(hook) {
-			set |= bit
+	for _, h := range hookTypes {
+		if t.Implements(h.t) {
+			set |= h.bit
 		}
 	}
 	s.hookSets.Store(t, set)
 	return set
+}
+
+// hookOfPointer is a hook that a pointer to a t has and t has not: a forgotten & would go unnoticed.
+func hookOfPointer(t reflect.Type) string {
+	if t.Kind() == reflect.Pointer || t.Kind() == reflect.Interface {
+		return ""
+	}
+	for _, h := range hookTypes {
+		if !t.Implements(h.t) && reflect.PointerTo(t).Implements(h.t) {
+			return h.name
+		}
+	}
+	return ""
 }
 
 // An object is what a constructor made, where it has hooks.

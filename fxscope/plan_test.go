@@ -121,6 +121,11 @@ func TestS2_what_is_wrong_with_the_plan_fails_New(t *testing.T) {
 			[]string{`an fx\.Out: return several results`, `take an fx\.In by value`, `an fx\.In: those are for parameters`, `an fx\.Out: those are for results`},
 		},
 		{
+			"a copy whose hooks are on its pointer",
+			[]fx.Option{fxscope.Provide(func() slow { return slow{} })},
+			[]string{`returns fxscope_test\.slow, whose hook Destroy is declared on the pointer, so a copy would never run it: return \*fxscope_test\.slow`},
+		},
+		{
 			"errors in odd places",
 			[]fx.Option{fxscope.Provide(
 				func() (error, *gamma) { return nil, nil }, //lint:ignore ST1008 it is what is tested

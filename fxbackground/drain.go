@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/fxkit/fxkit/internal/guard"
 )
 
 // A drain is the end of a Runner or a Group. It begins once and runs out of time at most once, however many callers
@@ -89,9 +91,14 @@ func (d *drain) runOut(who drainee) {
 
 // neverRan tells the OnDone functions of a task that its drain took it out of the queue.
 func (t *task) neverRan() {
-	if t.options != nil {
-		t.done(fmt.Errorf("fxbackground: task %q never ran: %w", t.name, ErrDraining))
+	if t.options == nil {
+		return
 	}
+	// In a goroutine of its own, which an OnDone may end without keeping it from the next task.
+	_ = guard.Within(context.Background(), func() error {
+		t.done(t.options.onDone, fmt.Errorf("fxbackground: task %q never ran: %w", t.name, ErrDraining))
+		return nil
+	}, nil)
 }
 
 // waitingEnds is when a drain cancels what runs. Of a context's time it leaves the grace, or a tenth if that is less.

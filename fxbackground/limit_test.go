@@ -163,6 +163,23 @@ func TestB6_a_limited_Group_in_an_unlimited_Runner(t *testing.T) {
 	drained(t, r)
 }
 
+// OnDone is called once for each task that was accepted, whatever other OnDone functions do.
+func TestOnDone_that_ends_its_goroutine_keeps_nothing_from_the_others(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := newRunner(t, fxbackground.Config{Grace: time.Minute, Concurrency: 1})
+		var calls atomic.Int64
+		goexit := fxbackground.OnDone(func(fxbackground.TaskInfo, error) { runtime.Goexit() })
+		count := fxbackground.OnDone(func(fxbackground.TaskInfo, error) { calls.Add(1) })
+		run(t, r, "runs", untilCancelled, goexit, count)
+		for range 3 {
+			run(t, r, "never runs", noop, goexit, count)
+		}
+		assert.Len(t, leftBehind(t, r.Drain(t.Context())), 3)
+		assert.Equal(t, int64(4), calls.Load())
+	})
+}
+
 // B6: a Group whose drain drops what waits gives way to those who wait behind it, and is done.
 func TestB6_a_Group_that_drops_what_waits_holds_up_nobody(t *testing.T) {
 	t.Parallel()

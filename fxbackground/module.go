@@ -6,10 +6,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/fxkit/fxkit/fxconfig"
-	"github.com/fxkit/fxkit/fxlifecycle"
 	"go.uber.org/fx"
 	"go.uber.org/zap"
+
+	"github.com/fxkit/fxkit/fxconfig"
+	"github.com/fxkit/fxkit/fxlifecycle"
 )
 
 // ConfigPath is the section of the configuration that Module reads.

@@ -7,8 +7,9 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
-	"github.com/fxkit/fxkit/internal/guard"
 	"go.uber.org/zap"
+
+	"github.com/fxkit/fxkit/internal/guard"
 )
 
 // A TaskOption is for [Runner.Run] and [Group.Run].

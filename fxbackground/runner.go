@@ -12,8 +12,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/fxkit/fxkit/internal/stderrlog"
 	"go.uber.org/zap"
+
+	"github.com/fxkit/fxkit/internal/stderrlog"
 )
 
 // A Runner runs tasks in the background and waits for them, for a bounded time, when it drains. Make one with [New],

@@ -8,9 +8,10 @@ import (
 	"sync"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/fxkit/fxkit/internal/backoff"
 	"github.com/fxkit/fxkit/internal/guard"
-	"go.uber.org/zap"
 )
 
 // How long a loop that failed waits before it runs again, and what run is so long that the waits start over.
@@ -148,7 +149,7 @@ func (l *loop) run() {
 	defer t.shard.leaveLoop(t)
 	log := t.group.runner.log
 	for failures := 1; t.Err() == nil; failures++ {
-		began := time.Now()
+		began := t.restart()
 		// In a goroutine of its own, so that runtime.Goexit ends one run and not the supervision.
 		err := guard.Within(context.Background(), func() error { return t.fn(t) }, nil)
 		switch {
@@ -166,13 +167,22 @@ func (l *loop) run() {
 			}
 			return
 		}
-		if time.Since(began) >= healthy {
+		if t.group.runner.clock()-began >= healthy {
 			failures = 1
 		}
 		wait := restarts.Delay(failures)
 		log.Error("fxbackground: loop failed and will run again", append(t.fields(), zap.Error(err), zap.Duration("wait", wait))...)
 		backoff.Wait(t, wait)
 	}
+}
+
+// restart makes this the time at which a loop has started.
+func (t *task) restart() time.Duration {
+	now := t.group.runner.clock()
+	t.shard.mu.Lock()
+	defer t.shard.mu.Unlock()
+	t.started = now
+	return now
 }
 
 // leaveLoop is leave for a loop.

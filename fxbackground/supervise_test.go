@@ -108,7 +108,7 @@ func TestB10_a_failure_restarts_the_loop(t *testing.T) {
 func TestB10_waits_grow_to_a_limit_and_a_minute_of_health_resets_them(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r, _ := newRunner(t, fxbackground.Config{Timeout: time.Minute})
+		r, logs := newRunner(t, fxbackground.Config{Timeout: time.Minute})
 		var waits []time.Duration
 		var ended time.Time
 		require.NoError(t, r.Supervise("consumer", func(ctx context.Context) error {
@@ -129,6 +129,8 @@ func TestB10_waits_grow_to_a_limit_and_a_minute_of_health_resets_them(t *testing
 		time.Sleep(time.Hour)
 		drained(t, r)
 		require.Len(t, waits, 32)
+		require.Equal(t, 32, logs.Len())
+		assert.Equal(t, time.Minute, logs.All()[31].ContextMap()["duration"], "of the run that failed")
 		assert.Less(t, waits[0], 400*time.Millisecond)
 		assert.Greater(t, waits[29], 10*time.Second)
 		assert.LessOrEqual(t, waits[29], 45*time.Second)

@@ -4,10 +4,11 @@ import (
 	"context"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/fxkit/fxkit/internal/cancelkey"
 	"github.com/fxkit/fxkit/internal/fxloc"
 	"github.com/fxkit/fxkit/internal/guard"
-	"go.uber.org/zap"
 )
 
 // Task is a piece of background work. Its context has the values of the one it was submitted with, but neither its
@@ -19,7 +20,7 @@ type TaskInfo struct {
 	Name    string
 	Group   string    // the name of its Group; "" for the Runner's own
 	Caller  string    // file:line of the call that submitted it
-	Started time.Time // zero while the task waits for a place
+	Started time.Time // zero while the task waits for a place; of a loop, when it last began
 }
 
 const notStarted time.Duration = -1
@@ -144,16 +145,18 @@ func (t *task) report(err error) {
 		r.log.Error("fxbackground: task failed", append(t.fields(), zap.Error(err))...)
 	}
 	if t.options != nil {
-		t.done(err)
+		t.done(t.options.onDone, err)
 	}
 }
 
-// done calls the task's OnDone functions.
-func (t *task) done(err error) {
-	for _, fn := range t.options.onDone {
-		if panicked := guard.Call(func() error { fn(t.info(), err); return nil }); panicked != nil {
-			t.group.runner.log.Error("fxbackground: OnDone panicked", append(t.fields(), zap.Error(panicked))...)
-		}
+// done calls the task's OnDone functions: each, whatever those before it do.
+func (t *task) done(onDone []func(TaskInfo, error), err error) {
+	if len(onDone) == 0 {
+		return
+	}
+	defer t.done(onDone[1:], err) // also on runtime.Goexit
+	if panicked := guard.Call(func() error { onDone[0](t.info(), err); return nil }); panicked != nil {
+		t.group.runner.log.Error("fxbackground: OnDone panicked", append(t.fields(), zap.Error(panicked))...)
 	}
 }
 

@@ -150,7 +150,8 @@ func TestE9_while_etcd_is_away_the_last_known_instances_are_used(t *testing.T) {
 	c, _ := newClient(t, server.Endpoints())
 	core, logged := observer.New(zap.InfoLevel)
 	r := newRegistry(t, c, registry.Config{}, registry.WithLogger(zap.New(core)))
-	other := newRegistry(t, server.Client(t), registry.Config{TTL: 3 * time.Second})
+	writer, _ := newClient(t, server.Endpoints()) // which is back as soon as the server is
+	other := newRegistry(t, writer, registry.Config{TTL: 3 * time.Second})
 	register(t, other, order("a"))
 	assert.Len(t, at(t, r, "order"), 1)
 	assert.Zero(t, r.Stale("order"))

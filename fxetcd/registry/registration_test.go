@@ -77,7 +77,7 @@ func TestE8_all_keys_of_a_process_are_on_one_lease_that_a_stream_keeps(t *testin
 	t.Parallel()
 	server := etcdtest.Start(t)
 	c, n := newClient(t, server.Endpoints())
-	r := newRegistry(t, c, registry.Config{TTL: 2 * time.Second})
+	r := newRegistry(t, c, registry.Config{TTL: time.Second})
 	var all sync.WaitGroup
 	for i := range 30 {
 		all.Go(func() { register(t, r, order(fmt.Sprint(i))) })
@@ -96,11 +96,11 @@ func TestE8_all_keys_of_a_process_are_on_one_lease_that_a_stream_keeps(t *testin
 	}
 	// Three times the TTL later by the server's count, they are still there, and no request but the stream's has kept them.
 	before := n.count(grantMethod)
-	deadline := time.Now().Add(6 * time.Second)
+	deadline := time.Now().Add(3 * time.Second)
 	eventually(t, func() bool {
 		left, err := c.TimeToLive(t.Context(), clientv3.LeaseID(lease), clientv3.WithAttachedKeys())
 		return assert.NoError(t, err) && assert.Len(t, left.Keys, 30) && time.Now().After(deadline)
-	}, "six seconds")
+	}, "three seconds")
 	assert.Equal(t, before, n.count(grantMethod))
 	assert.Equal(t, 1, n.count(aliveMethod), "one stream")
 	assert.LessOrEqual(t, n.count(watchMethod), 9, "the guards")

@@ -144,7 +144,7 @@ func TestE8_a_change_of_leader_is_not_noticed(t *testing.T) {
 	t.Parallel()
 	cluster := etcdtest.StartCluster(t, 3)
 	c, _ := newClient(t, cluster.Endpoints())
-	r := newRegistry(t, c, registry.Config{TTL: 5 * time.Second})
+	r := newRegistry(t, c, registry.Config{TTL: 3 * time.Second})
 	g := register(t, r, order("a"))
 	leader := cluster.Leader()
 	key := leaseOf(t, c, "services/order/a")
@@ -154,10 +154,10 @@ func TestE8_a_change_of_leader_is_not_noticed(t *testing.T) {
 	assert.Equal(t, key, leaseOf(t, admin, "services/order/a"), "the lease lives on")
 	assert.Equal(t, registry.Online, g.State())
 	// Longer than the TTL after it.
-	deadline := time.Now().Add(6 * time.Second)
+	deadline := time.Now().Add(4 * time.Second)
 	eventually(t, func() bool {
 		return assert.Len(t, raw(t, admin), 1) && time.Now().After(deadline)
-	}, "six seconds")
+	}, "four seconds")
 	assert.Equal(t, registry.Online, g.State())
 }
 

@@ -77,7 +77,8 @@
 //
 //	fxbackground: drain: 3 tasks left behind after 5.5s: 2 of "audit" of group "import" (audit.go:17), "export" (export.go:31)
 //
-// A context that is kept beyond its task's end does not make its holder a running task: a Run with it gets ErrDraining, too.
+// A context that is kept beyond its task's end does not make its holder a running task: once a drain has begun, a Run with
+// it gets ErrDraining, too.
 //
 // # Retries
 //

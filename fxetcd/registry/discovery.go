@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -198,10 +199,7 @@ func (r *Registry) Watch(ctx context.Context, service string) iter.Seq2[[]Instan
 			all, changed, err := r.list(ctx, service)
 			switch {
 			case changed == nil || errors.Is(context.Cause(ctx), ErrStopped):
-				if err = errors.Join(err); err == nil {
-					err = ErrStopped
-				}
-				yield(nil, fmt.Errorf("registry: watch %q: %w", service, err))
+				yield(nil, fmt.Errorf("registry: watch %q: %w", service, cmp.Or(err, ErrStopped)))
 				return
 			case ctx.Err() != nil:
 				return

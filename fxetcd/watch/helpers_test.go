@@ -167,8 +167,6 @@ type calls struct {
 	mu      sync.Mutex
 	unary   map[string]int
 	streams map[string]int
-	created int // watches
-	open    int // streams
 }
 
 func (c *calls) count(method string) int {

@@ -156,7 +156,7 @@ func TestE11_a_big_prefix_is_read_in_pages_at_one_revision(t *testing.T) {
 	k := consume(t, c, "p/")
 	k.await(t, "the snapshot", func() bool { return len(k.groups) == 1 })
 	assert.Equal(t, want, k.state())
-	assert.Equal(t, 3, n.count(rangeMethod), "pages")
+	assert.Contains(t, []int{3, 4}, n.count(rangeMethod), "three pages, and the question whether the server is still the same")
 	previous := int64(0)
 	for _, e := range k.events() {
 		assert.GreaterOrEqual(t, e.Revision, previous, "in the order of revisions")

@@ -200,11 +200,10 @@ func (s *source) list(ctx context.Context) error {
 		switch {
 		case diverged && member.ahead(before):
 			member.restart(s.state.resetTo(member.start))
-			continue
 		case diverged:
-			member.skipUntil(0) // a revision of the other history
-		}
-		if changes != nil {
+			member.skipUntil(0)  // a revision of the other history
+			member.push(changes) // also where nothing differs: revisions mean something else from here on
+		case len(changes.events) > 1:
 			member.push(changes)
 		}
 	}

@@ -57,7 +57,7 @@ func (s *state) moveTo(revision int64) {
 	s.cached = nil
 }
 
-// replace makes the state what a new snapshot holds, and returns the difference as a change set, or nil if there is none.
+// replace makes the state what a new snapshot holds, and returns the difference as a change set, which may be nothing but Synced.
 //
 // Deletes come first, at the revision before the gap, and puts follow in the order of their revisions. So whoever stops in the
 // middle of a change set may resume after the revision of the last event it has seen, and misses nothing.
@@ -75,9 +75,6 @@ func (s *state) replace(entries map[string]entry, revision int64) *batch {
 	})
 	s.entries = entries
 	s.moveTo(revision)
-	if len(b.events) == 0 {
-		return nil
-	}
 	b.add(Event{Type: Synced, Revision: revision}, false)
 	return b
 }

@@ -114,6 +114,22 @@ func TestE11_a_wiped_server_is_noticed_though_it_looks_the_same(t *testing.T) {
 	}
 }
 
+// From here on revisions mean something else, which whoever resumes by them has to know.
+func TestE11_a_wiped_server_is_told_of_also_where_nothing_differs(t *testing.T) {
+	t.Parallel()
+	server := etcdtest.StartProcess(t)
+	c, _ := newClient(t, server.Endpoints())
+	for range 5 {
+		put(t, c, "other", "x")
+	}
+	k := consume(t, c, "p/")
+	k.await(t, "the snapshot", func() bool { return len(k.groups) == 1 })
+	server.Wipe()
+	server.Restart()
+	k.await(t, "the same, in another history", func() bool { return len(k.groups) == 2 })
+	assert.Equal(t, []watch.Event{{Type: watch.Synced, Revision: 6}, {Type: watch.Synced, Revision: 1}}, k.events())
+}
+
 // A server whose keys and revisions are those known, but whose values are not, as after a wipe and the same script again.
 func TestE11_a_wiped_server_is_noticed_by_its_values(t *testing.T) {
 	t.Parallel()

@@ -15,8 +15,6 @@ import (
 // error that put it there. An instance on which an earlier Spec.Check still runs, though nobody waits for it, is ill. Check returns when ctx ends: an instance that has not answered by then is reported with ctx's error, and a
 // factory that is stopped has nothing to report.
 func (f *Factory[T, C]) Check(ctx context.Context) []Health {
-	ctx, release := f.until(ctx)
-	defer release()
 	type checked struct {
 		health Health
 		in     *instance[T] // nil: out

@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"strconv"
+	"sync"
 	"testing"
+	"weak"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -212,6 +215,68 @@ func TestLookups_are_those_of_a_map(t *testing.T) {
 		require.NoError(t, f.Stop(ctx))
 		a.balanced(t)
 	})
+}
+
+func TestF10_a_removed_instance_is_let_go(t *testing.T) {
+	t.Parallel()
+	type big struct{ _ [1 << 10]byte }
+	f, err := fxfactory.New(t.Context(), "big", fxfactory.Spec[*big, config]{
+		Create: func(context.Context, string, config) (*big, error) { return &big{}, nil },
+	}, settings{Clients: these("a", "b")}, fxfactory.RetireAfter(0))
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, f.Stop(context.Background())) })
+	var gone []weak.Pointer[big]
+	for i := range 500 {
+		old, err := f.Create(t.Context(), strconv.Itoa(i), nil)
+		require.NoError(t, err)
+		gone = append(gone, weak.Make(old))
+		require.NoError(t, f.Remove(t.Context(), strconv.Itoa(i)))
+	}
+	runtime.GC()
+	kept := 0
+	for _, p := range gone {
+		if p.Value() != nil {
+			kept++
+		}
+	}
+	assert.Less(t, kept, 50, "lookups hold on to a few at most")
+	runtime.KeepAlive(f)
+}
+
+// A reader that has an old table, and finds its instance replaced, looks into the new one.
+func TestF10_a_reader_is_never_between_two_instances(t *testing.T) {
+	t.Parallel()
+	a := 0
+	f, err := fxfactory.New(t.Context(), "int", fxfactory.Spec[int, config]{
+		Create: func(context.Context, string, config) (int, error) { a++; return a, nil },
+	}, settings{Clients: these("a")}, fxfactory.RetireAfter(0))
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, f.Stop(context.Background())) })
+	stop := make(chan struct{})
+	var reader sync.WaitGroup
+	reader.Go(func() {
+		last := 0
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			for range 100 {
+				now, err := f.Get("a")
+				if !assert.NoError(t, err) || !assert.GreaterOrEqual(t, now, last, "never back to an older one") {
+					return
+				}
+				last = now
+			}
+		}
+	})
+	for range 2000 {
+		_, err := f.Replace(t.Context(), "a", nil)
+		require.NoError(t, err)
+	}
+	close(stop)
+	reader.Wait()
 }
 
 func TestF16_Get_does_not_allocate(t *testing.T) {

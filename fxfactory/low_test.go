@@ -70,6 +70,7 @@ func TestF5_a_failing_Low_instance_is_logged_left_out_and_retried(t *testing.T) 
 				attempts := a.count("create low")
 				assert.Greater(t, attempts, 20, "tried again and again")
 				assert.Less(t, attempts, 60, "with backoff")
+				assert.Len(t, logs.FilterMessage("an instance of priority Low is out").All(), attempts)
 
 				up.Store(true)
 				time.Sleep(time.Minute)

@@ -283,21 +283,26 @@ func TestF6_a_Create_that_honours_its_context_can_say_what_it_waited_for(t *test
 
 func TestF6_a_startup_that_is_cancelled_begins_nothing_more(t *testing.T) {
 	t.Parallel()
-	a := &account{}
-	ctx, cancel := context.WithCancelCause(t.Context())
-	a.onCreate = func(context.Context, string, config) error { cancel(errDown); return nil }
-	f, err := fxfactory.New(ctx, "http", a.spec(), settings{Clients: these("a", "b", "c")}, fxfactory.Concurrency(1), quiet)
-	assert.Nil(t, f)
-	require.ErrorIs(t, err, errDown)
-	assert.Equal(t, 1, a.count("create a")+a.count("create b")+a.count("create c"))
-	a.balanced(t)
+	for _, p := range []fxfactory.Priority{fxfactory.High, fxfactory.Medium, fxfactory.Low} {
+		a := &account{}
+		ctx, cancel := context.WithCancelCause(t.Context())
+		a.onCreate = func(context.Context, string, config) error { cancel(errDown); return nil }
+		f, err := fxfactory.New(ctx, "http", a.spec(), settings{
+			Clients: these("a", "b", "c"), Priorities: priorities{"a": p, "b": p, "c": p},
+		}, fxfactory.Concurrency(1), quiet)
+		assert.Nil(t, f)
+		require.ErrorIs(t, err, errDown, p)
+		assert.Equal(t, 1, a.count("create a")+a.count("create b")+a.count("create c"))
+		a.balanced(t)
+		_, err = fxfactory.New(ctx, "http", a.spec(), settings{Clients: these("a")})
+		require.ErrorIs(t, err, errDown, "one that was cancelled before")
 
-	a = &account{}
-	f = newFactory(t, a, settings{Clients: these("a", "b", "c")})
-	ctx, cancel = context.WithCancelCause(t.Context())
-	cancel(errDown)
-	require.ErrorIs(t, f.Start(ctx), errDown)
-	assert.Empty(t, a.alive())
+		a = &account{}
+		f = newFactory(t, a, settings{Clients: these("a", "b"), Priorities: priorities{"a": p, "b": p}})
+		require.ErrorIs(t, f.Start(ctx), errDown)
+		assert.Zero(t, a.count("start a"))
+		assert.Empty(t, a.alive())
+	}
 }
 
 func TestF5_a_configuration_error_is_fatal_at_any_priority(t *testing.T) {

@@ -21,5 +21,9 @@ func lockFolder(dir string) (release func(), err error) {
 		}
 		return nil, os.NewSyscallError("flock", err)
 	}
-	return func() { _ = f.Close() }, nil
+	return func() {
+		// Closing alone would leave it locked as long as a child process that is being started has a copy of the descriptor.
+		_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN)
+		_ = f.Close()
+	}, nil
 }

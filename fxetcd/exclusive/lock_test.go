@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
 
 	"github.com/fxkit/fxkit/fxetcd/etcdtest"
 	"github.com/fxkit/fxkit/fxetcd/exclusive"
@@ -228,7 +229,7 @@ func TestE10_Lock_returns_a_refusal(t *testing.T) {
 	require.NoError(t, err)
 	_, err = admin.AuthEnable(t.Context())
 	require.NoError(t, err)
-	client, err := clientv3.New(clientv3.Config{Endpoints: server.Endpoints(), Username: "app", Password: "secret", DialTimeout: 5 * time.Second})
+	client, err := clientv3.New(clientv3.Config{Endpoints: server.Endpoints(), Username: "app", Password: "secret", DialTimeout: 5 * time.Second, Logger: zap.NewNop()})
 	require.NoError(t, err)
 	defer client.Close()
 	x, err := exclusive.New(client, exclusive.Config{})

@@ -258,32 +258,30 @@ func TestE3_a_hundred_unreachable_instances_fail_in_one_dialTimeout(t *testing.T
 
 func TestE3_at_least_128_instances_start_at_once(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
 	var text strings.Builder
-	text.WriteString("etcd:\n  default: {dialTimeout: 1m, connectBackoff: {minConnectTimeout: 1m}}\n  clients:\n")
+	text.WriteString("etcd:\n  default: {dialTimeout: 1m}\n  clients:\n")
+	var listeners []*net.TCPListener
 	for n := range 128 {
+		l, err := net.Listen("tcp", "127.0.0.1:0") // which accepts and says nothing, so that none gets out of the way of another
+		require.NoError(t, err)
+		defer func() { _ = l.Close() }()
+		listeners = append(listeners, l.(*net.TCPListener))
 		fmt.Fprintf(&text, "    i%d: {endpoints: %q}\n", n, l.Addr())
 	}
 	app := fx.New(fx.NopLogger, fxetcd.Module, yaml(text.String()))
 	require.NoError(t, app.Err())
-	ctx, cancel := context.WithTimeout(t.Context(), plenty)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*plenty)
 	defer cancel()
-	failed := make(chan error)
+	failed := make(chan error, 1)
 	go func() { failed <- app.Start(ctx) }()
-	var waiting []net.Conn
-	require.NoError(t, l.(*net.TCPListener).SetDeadline(time.Now().Add(plenty)))
-	for range 128 {
-		c, err := l.Accept() // and say nothing, so that none gets out of the way of another
-		require.NoError(t, err, "only %d of 128 try to connect", len(waiting))
-		waiting = append(waiting, c)
+	for n, l := range listeners {
+		require.NoError(t, l.SetDeadline(time.Now().Add(plenty)))
+		c, err := l.Accept()
+		require.NoError(t, err, "instance %d of 128 does not try to connect", n)
+		defer func() { _ = c.Close() }()
 	}
 	cancel()
 	require.ErrorIs(t, <-failed, context.Canceled)
-	for _, c := range waiting {
-		require.NoError(t, c.Close())
-	}
-	require.NoError(t, l.Close())
 }
 
 func TestE3_a_start_that_is_cancelled_ends_at_once(t *testing.T) {

@@ -56,7 +56,7 @@
 // # Startup
 //
 // In OnStart each instance of priority High and Medium must answer a linearizable read within dialTimeout; one endpoint of several is
-// enough. They are asked all at once, so that however many are away, startup fails after one dialTimeout. The error names
+// enough. They are asked 128 at once, so that with a hundred away startup fails after one dialTimeout. The error names
 // each, and says of each endpoint what stands in the way:
 //
 //	nothing listens there                      the address is wrong, or the server is down

@@ -259,7 +259,7 @@ func TestF10_readers_never_get_a_closed_instance(t *testing.T) {
 			}
 		})
 	}
-	for i := range 100 {
+	for i := 0; i < 100 || reads.Load() < 100; i++ {
 		_, err := f.Replace(t.Context(), "a", nil)
 		require.NoError(t, err)
 		if i%2 == 0 {
@@ -271,7 +271,6 @@ func TestF10_readers_never_get_a_closed_instance(t *testing.T) {
 	}
 	close(stop)
 	readers.Wait()
-	assert.Positive(t, reads.Load())
 }
 
 func TestCheck(t *testing.T) {

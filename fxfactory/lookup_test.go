@@ -252,10 +252,11 @@ func TestF10_a_reader_is_never_between_two_instances(t *testing.T) {
 	}, settings{Clients: these("a")}, fxfactory.RetireAfter(0))
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, f.Stop(context.Background())) })
-	stop := make(chan struct{})
+	reading, stop := make(chan struct{}), make(chan struct{})
 	var reader sync.WaitGroup
 	reader.Go(func() {
 		last := 0
+		close(reading)
 		for {
 			select {
 			case <-stop:
@@ -271,6 +272,7 @@ func TestF10_a_reader_is_never_between_two_instances(t *testing.T) {
 			}
 		}
 	})
+	<-reading
 	for range 2000 {
 		_, err := f.Replace(t.Context(), "a", nil)
 		require.NoError(t, err)

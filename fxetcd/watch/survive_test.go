@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -27,9 +28,11 @@ func TestE11_compaction_while_away_is_made_up_for_by_one_change_set(t *testing.T
 	c, n := newClient(t, []string{proxy.Endpoint()})
 	put(t, writer, "p/stays", "1")
 	put(t, writer, "p/changes", "1")
-	before := put(t, writer, "p/goes", "1")
+	put(t, writer, "p/goes", "1")
 	k := consume(t, c, "p/")
 	k.await(t, "the snapshot", func() bool { return len(k.groups) == 1 })
+	before := put(t, writer, "p/live", "1")
+	k.await(t, "a change, which shows that the watch is there", k.holds("p/live", "1"))
 
 	proxy.Drop()
 	proxy.Reset() // so that the client has to connect again, which it cannot
@@ -49,12 +52,12 @@ func TestE11_compaction_while_away_is_made_up_for_by_one_change_set(t *testing.T
 		{Type: watch.Put, Key: "p/changes", Value: []byte("2"), Revision: changed},
 		{Type: watch.Put, Key: "p/comes", Value: []byte("2"), Revision: last},
 		{Type: watch.Synced, Revision: gone},
-	}, k.groups[1], "the difference, deletes first, with neither what has not changed nor what has come and gone")
+	}, k.groups[2], "the difference, deletes first, with neither what has not changed nor what has come and gone")
 	assert.Less(t, n.total()-asked, 15, "no hot loop after compaction: %v %v", n.unary, n.streams)
 
 	next := put(t, writer, "p/comes", "3")
 	k.await(t, "a change after it", k.holds("p/comes", "3"))
-	assert.Equal(t, []watch.Event{{Type: watch.Put, Key: "p/comes", Value: []byte("3"), Revision: next}}, k.groups[2])
+	assert.Equal(t, []watch.Event{{Type: watch.Put, Key: "p/comes", Value: []byte("3"), Revision: next}}, k.groups[3])
 }
 
 func TestE11_a_watch_does_not_notice_a_reconnection_or_a_restart(t *testing.T) {
@@ -90,24 +93,33 @@ func TestE11_a_wiped_server_is_noticed_though_it_looks_the_same(t *testing.T) {
 		t.Run(fmt.Sprintf("and has seen %d changes since", more), func(t *testing.T) {
 			t.Parallel()
 			server := etcdtest.StartProcess(t)
-			c, _ := newClient(t, server.Endpoints())
+			writer, _ := newClient(t, server.Endpoints())
+			proxy := etcdtest.StartProxy(t, server.Endpoints()[0])
+			c, _ := newClient(t, []string{proxy.Endpoint()})
 			for i := range 8 {
-				put(t, c, fmt.Sprintf("p/%d", i), "old")
+				put(t, writer, fmt.Sprintf("p/%d", i), "old")
 			}
 			k := consume(t, c, "p/")
 			k.await(t, "the snapshot", func() bool { return len(k.groups) == 1 })
+			put(t, writer, "p/7", "last")
+			k.await(t, "a change, which shows that the watch is there", k.holds("p/7", "last"))
 
+			proxy.Drop() // so that the watch is not told that there is no leader, as it is while a server starts
+			proxy.Reset()
 			server.Wipe()
 			server.Restart()
 			for i := range more {
-				put(t, c, fmt.Sprintf("p/%d", i%2), strconv.Itoa(i))
+				put(t, writer, fmt.Sprintf("p/%d", i%2), strconv.Itoa(i))
 			}
-			put(t, c, "p/new", "1")
+			put(t, writer, "p/new", "1")
+			healed := time.Now()
+			proxy.Heal()
 			k.await(t, "the new state", func() bool {
 				return k.holds("p/new", "1")() && k.lacks("p/7")()
 			})
+			assert.Less(t, time.Since(healed), 5*time.Second)
 			assert.Equal(t, keys(t, c, "p/"), k.state())
-			put(t, c, "p/new", "2")
+			put(t, writer, "p/new", "2")
 			k.await(t, "a change after it", k.holds("p/new", "2"))
 			assert.Equal(t, keys(t, c, "p/"), k.state())
 		})
@@ -134,17 +146,25 @@ func TestE11_a_wiped_server_is_told_of_also_where_nothing_differs(t *testing.T) 
 func TestE11_a_wiped_server_is_noticed_by_its_values(t *testing.T) {
 	t.Parallel()
 	server := etcdtest.StartProcess(t)
-	c, _ := newClient(t, server.Endpoints())
+	writer, _ := newClient(t, server.Endpoints())
+	proxy := etcdtest.StartProxy(t, server.Endpoints()[0])
+	c, _ := newClient(t, []string{proxy.Endpoint()})
 	seed := func(value string) {
-		put(t, c, "p/a", value)
-		put(t, c, "p/b", "same")
+		put(t, writer, "p/a", value)
+		put(t, writer, "p/b", "same")
 	}
 	seed("1")
 	k := consume(t, c, "p/")
 	k.await(t, "the snapshot", func() bool { return len(k.groups) == 1 })
+	seed("again")
+	k.await(t, "a change, which shows that the watch is there", k.holds("p/a", "again"))
+	proxy.Drop()
+	proxy.Reset()
 	server.Wipe()
 	server.Restart()
 	seed("2")
+	seed("2")
+	proxy.Heal()
 	k.await(t, "the new value", k.holds("p/a", "2"))
 }
 

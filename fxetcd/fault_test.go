@@ -124,7 +124,7 @@ func serve(t *testing.T, admin *clientv3.Client, keys string, args ...any) *serv
 			defer cancel()
 			leases, err := admin.Leases(ctx)
 			return err == nil && len(leases.Leases) == 0
-		}, ttl+plenty, 10*time.Millisecond, "no lease is left behind")
+		}, plenty, 10*time.Millisecond, "no lease is left behind, if only until it expires")
 	})
 	start(t, fxetcd.Module, fx.Supply(zap.NewNop()), fx.Populate(&s.factory),
 		yaml(fmt.Sprintf("etcd: {default: {dialTimeout: 15s}, client: {"+keys+"}}", args...)))

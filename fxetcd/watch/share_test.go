@@ -30,6 +30,9 @@ func TestE11_a_thousand_watchers_of_one_prefix_are_one_etcd_watch(t *testing.T) 
 	for range 1000 {
 		watchers = append(watchers, consume(t, c, "p/"))
 	}
+	for _, k := range watchers {
+		k.await(t, "the snapshot", func() bool { return len(k.groups) == 1 })
+	}
 	last := put(t, c, "p/3", "2")
 	for _, k := range watchers {
 		k.await(t, "the change", k.holds("p/3", "2"))
@@ -40,7 +43,10 @@ func TestE11_a_thousand_watchers_of_one_prefix_are_one_etcd_watch(t *testing.T) 
 	assert.Less(t, n.count(rangeMethod), 200, "those who come together ask together")
 
 	other := consume(t, c, "q/")
-	other.await(t, "another prefix", func() bool { return len(other.groups) == 1 })
+	put(t, c, "q/1", "1")
+	other.await(t, "another prefix", other.holds("q/1", "1"))
+	put(t, c, "q/1", "2")
+	other.await(t, "a change", func() bool { return other.holds("q/1", "2")() && len(other.groups) > 1 })
 	assert.Equal(t, 2, n.count(watchMethod))
 }
 

@@ -8,7 +8,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.etcd.io/etcd/client/v3/concurrency"
 
 	"github.com/fxkit/fxkit/fxconfig"
 	"github.com/fxkit/fxkit/fxetcd"
@@ -28,9 +27,8 @@ func guarded(t *testing.T, opts ...etcdtest.Option) (*etcdtest.Process, *service
 func TestE12_a_revoked_role_refuses_calls_until_it_is_granted_again(t *testing.T) {
 	t.Parallel()
 	_, s := guarded(t)
-	short, err := concurrency.NewSession(s.client, concurrency.WithTTL(2))
-	require.NoError(t, err)
-	_, err = s.client.Put(within(t, plenty), "app/short", "", clientv3.WithLease(short.Lease()))
+	short := s.kept(t, 2)
+	_, err := s.client.Put(within(t, plenty), "app/short", "", clientv3.WithLease(short.Lease()))
 	require.NoError(t, err)
 
 	_, err = s.admin.UserRevokeRole(within(t, plenty), "app", "app")

@@ -144,6 +144,22 @@ func (s *service) watch() {
 	s.events = s.client.Watch(s.ctx, "app/", clientv3.WithPrefix(), clientv3.WithRev(s.last+1))
 }
 
+// kept is another lease that the server has been heard to keep. Until then etcd's client waits longer than the lease lasts.
+func (s *service) kept(t *testing.T, seconds int) *concurrency.Session {
+	t.Helper()
+	session, err := concurrency.NewSession(s.client, concurrency.WithTTL(seconds))
+	require.NoError(t, err)
+	alive, err := s.client.KeepAlive(s.ctx, session.Lease())
+	require.NoError(t, err)
+	select {
+	case r := <-alive:
+		require.NotNil(t, r)
+	case <-within(t, plenty).Done():
+		require.Fail(t, "the lease is not kept")
+	}
+	return session
+}
+
 // check is what the factory says of the client.
 func (s *service) check(t *testing.T, timeout time.Duration) error {
 	t.Helper()

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/fxkit/fxkit/fxconfig"
 )
 
 // Section is where the configuration of Module stands.
@@ -49,35 +51,38 @@ func (c *Config) fillDefaults() {
 	}
 }
 
-// Validate reports everything that cannot work.
+// Validate reports what cannot work of the section itself; each service has its own.
 func (c Config) Validate() error {
 	var problems []error
 	if trimmed := strings.Trim(c.Namespace, "/"); trimmed != c.Namespace {
-		problems = append(problems, fmt.Errorf("namespace %q begins or ends with a slash: want %q", c.Namespace, trimmed))
+		problems = append(problems, fxconfig.At("namespace", fmt.Errorf("%q begins or ends with a slash: want %q", c.Namespace, trimmed)))
 	}
 	if c.TTL != 0 {
-		problems = append(problems, checkTTL(c.TTL))
+		problems = append(problems, fxconfig.At("ttl", checkTTL(c.TTL)))
 	}
 	if c.DrainDelay < 0 {
-		problems = append(problems, fmt.Errorf("drainDelay %v is negative", c.DrainDelay))
+		problems = append(problems, fxconfig.At("drainDelay", fmt.Errorf("%v is negative", c.DrainDelay)))
 	}
 	seen := map[string]bool{}
-	for i, s := range c.Services {
+	for _, s := range c.Services {
 		in, err := s.instance().complete(c.TTL)
 		if err == nil && seen[in.key("")] {
-			err = fmt.Errorf("service %q has two instances with the id %q", in.Service, in.ID)
+			problems = append(problems, fxconfig.At("services", fmt.Errorf("service %q has two instances with the id %q", in.Service, in.ID)))
 		}
-		if err != nil {
-			problems = append(problems, fmt.Errorf("services[%d]: %w", i, err))
-		}
-		seen[in.key("")] = true
+		seen[in.key("")] = err == nil
 	}
 	return errors.Join(problems...)
 }
 
+// Validate reports what keeps the instance from being registered.
+func (s Service) Validate() error {
+	_, err := s.instance().complete(defaultTTL)
+	return err
+}
+
 func checkTTL(ttl time.Duration) error {
 	if ttl < time.Second || ttl%time.Second != 0 {
-		return fmt.Errorf("ttl %v: want whole seconds, at least 1s; below 5s a busy server alone makes instances disappear", ttl)
+		return fmt.Errorf("%v: want whole seconds, at least 1s; below 5s a busy server alone makes instances disappear", ttl)
 	}
 	return nil
 }

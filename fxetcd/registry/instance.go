@@ -44,7 +44,7 @@ func (in Instance) complete(ttl time.Duration) (Instance, error) {
 	if in.TTL == 0 {
 		in.TTL = ttl
 	} else if err := checkTTL(in.TTL); err != nil {
-		problems = append(problems, err)
+		problems = append(problems, fmt.Errorf("ttl %w", err))
 	}
 	in.Metadata = maps.Clone(in.Metadata)
 	return in, errors.Join(problems...)

@@ -117,11 +117,11 @@ func TestE13_section_etcd_registry_is_checked(t *testing.T) {
 	for section, want := range map[string]string{
 		"{tll: 30s}":              `config.yaml:1:19: etcd.registry.tll: unknown key (did you mean "ttl"?)`,
 		"{ttl: 30}":               `etcd.registry.ttl`,
-		"{ttl: 10ms}":             `ttl 10ms: want whole seconds, at least 1s`,
-		"{namespace: /services/}": `namespace "/services/" begins or ends with a slash: want "services"`,
-		"{drainDelay: -1s}":       `drainDelay -1s is negative`,
-		"{services: [{name: a/b, address: h:1}]}":                        `services[0]: service "a/b" has a slash`,
-		"{services: [{name: a, address: h:1}, {name: a, address: h:1}]}": `services[1]: service "a" has two instances with the id "h:1"`,
+		"{ttl: 10ms}":             `config.yaml:1:19: etcd.registry.ttl: 10ms: want whole seconds, at least 1s`,
+		"{namespace: /services/}": `etcd.registry.namespace: "/services/" begins or ends with a slash: want "services"`,
+		"{drainDelay: -1s}":       `etcd.registry.drainDelay: -1s is negative`,
+		"{services: [{name: a/b, address: h:1}]}":                        `config.yaml:1:30: etcd.registry.services.0: service "a/b" has a slash`,
+		"{services: [{name: a, address: h:1}, {name: a, address: h:1}]}": `etcd.registry.services: service "a" has two instances with the id "h:1"`,
 	} {
 		app := fx.New(fx.NopLogger, fx.Supply(c, zap.NewNop()), registry.Module,
 			fxconfig.From(fxconfig.Text("config.yaml", "etcd: {registry: "+section+"}")))
@@ -141,5 +141,5 @@ func TestG1_a_registry_needs_no_Fx_and_no_configuration(t *testing.T) {
 	_, err = registry.New(nil, registry.Config{})
 	assert.EqualError(t, err, "registry: the etcd client is nil")
 	_, err = registry.New(c, registry.Config{TTL: time.Millisecond, DrainDelay: -1})
-	assert.EqualError(t, err, "registry: configuration: ttl 1ms: want whole seconds, at least 1s; below 5s a busy server alone makes instances disappear\ndrainDelay -1ns is negative")
+	assert.EqualError(t, err, "registry: configuration: ttl: 1ms: want whole seconds, at least 1s; below 5s a busy server alone makes instances disappear\ndrainDelay: -1ns is negative")
 }

@@ -11,6 +11,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 
+	"github.com/fxkit/fxkit/fxconfig"
 	"github.com/fxkit/fxkit/internal/backoff"
 	"github.com/fxkit/fxkit/internal/stderrlog"
 )
@@ -62,7 +63,7 @@ func New(client *clientv3.Client, cfg Config, opts ...Option) (*Registry, error)
 	if client == nil {
 		return nil, errors.New("registry: the etcd client is nil")
 	}
-	if err := cfg.Validate(); err != nil {
+	if err := fxconfig.Validate(cfg); err != nil {
 		return nil, fmt.Errorf("registry: configuration: %w", err)
 	}
 	cfg.fillDefaults()

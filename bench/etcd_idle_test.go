@@ -14,7 +14,7 @@ import (
 
 	"github.com/fxkit/fxkit/fxetcd/etcdtest"
 	"github.com/fxkit/fxkit/fxetcd/exclusive"
-	"github.com/fxkit/fxkit/fxetcd/registry"
+	fxregistry "github.com/fxkit/fxkit/fxetcd/registry"
 	"github.com/fxkit/fxkit/fxetcd/watch"
 )
 
@@ -44,12 +44,12 @@ func BenchmarkEtcdIdle(b *testing.B) {
 	ctx, cancel := context.WithCancel(b.Context())
 	var running sync.WaitGroup
 
-	services, err := registry.New(client, registry.Config{}, registry.WithLogger(zap.NewNop()))
+	services, err := fxregistry.New(client, fxregistry.Config{}, fxregistry.WithLogger(zap.NewNop()))
 	if err != nil {
 		b.Fatal(err)
 	}
 	for i := range 10 {
-		if _, err := services.Register(ctx, registry.Instance{Service: fmt.Sprintf("service-%d", i), Address: "127.0.0.1:1"}); err != nil {
+		if _, err := services.Register(ctx, fxregistry.Instance{Service: fmt.Sprintf("service-%d", i), Address: "127.0.0.1:1"}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -241,8 +241,12 @@ func TestE11_over_a_random_history_with_faults_no_event_is_missed_and_none_comes
 	if os.Getenv("FXKIT_LONG") != "" {
 		histories, steps = 100, 400
 	}
-	for range histories {
-		seed := rand.Uint64()
+	// Two that went wrong once: a newcomer waited for a revision of a life of the server that was over, and a wipe hid behind a compaction.
+	seeds := []uint64{4869386885737309988, 17586487370528239596}
+	for len(seeds) < histories {
+		seeds = append(seeds, rand.Uint64())
+	}
+	for _, seed := range seeds {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) { randomHistory(t, seed, steps) })
 	}
 }

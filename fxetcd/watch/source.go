@@ -138,6 +138,7 @@ func (s *source) attempt() (context.Context, context.CancelFunc) {
 }
 
 func (s *source) session(ctx context.Context) error {
+	s.rejoin()
 	if !s.synced {
 		if err := s.list(ctx); err != nil {
 			return err
@@ -154,6 +155,16 @@ func (s *source) session(ctx context.Context) error {
 		err = s.follow(ctx, w)
 	}
 	return s.doubt(err)
+}
+
+// rejoin lets those who wait ask again: the revision that they wait for may be one of a server's life that is over, and never come.
+func (s *source) rejoin() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, b := range s.waiting {
+		s.joining = append(s.joining, b.members...)
+	}
+	s.waiting = nil
 }
 
 // doubt draws the conclusion from an error: after some of them the watch cannot go on from the state.
@@ -175,10 +186,6 @@ func (s *source) list(ctx context.Context) error {
 	newcomers := s.joining
 	s.joining = nil
 	s.mu.Unlock()
-	for _, b := range s.waiting {
-		newcomers = append(newcomers, b.members...)
-	}
-	s.waiting = nil
 
 	entries, revision, err := s.reader.snapshot(ctx)
 	s.mu.Lock()
@@ -191,7 +198,9 @@ func (s *source) list(ctx context.Context) error {
 	before := s.state.revision
 	changes := s.state.replace(entries, revision)
 	s.history.restart(revision)
-	diverged := s.diverged
+	// Linearizable reads of one history never go back. The server may have been wiped between an error that says nothing of it, such as
+	// a compacted revision, and this read.
+	diverged := s.diverged || revision < before
 	if diverged {
 		s.generation++
 	}

@@ -54,10 +54,11 @@ func checkError(t *testing.T, err error) {
 	}
 }
 
-// same compares with yaml.v3 where that has an opinion. It has no strings of its own for keys that are not text.
+// same compares with yaml.v3 where that has an opinion. It has no strings of its own for keys that are not text, and what it makes of a tag
+// that does not fit its value (!!float 010 is 8) is its own.
 func same(t *testing.T, document []byte, got any) {
 	t.Helper()
-	if strings.Contains(string(document), "${") {
+	if strings.Contains(string(document), "${") || strings.Contains(string(document), "!") {
 		return
 	}
 	var want any

@@ -174,12 +174,14 @@ func parseFloat(text string) (float64, bool) {
 	if strings.Contains(text, "_") {
 		text = strings.ReplaceAll(text, "_", "")
 	}
-	f, err := strconv.ParseFloat(text, 64)
-	if err != nil {
-		_, u, ok := parseWhole(text) // !!float 0x10
-		return float64(u), ok
+	if i, u, ok := parseWhole(text); ok { // !!float 010 is 8
+		if u > 0 {
+			return float64(u), true
+		}
+		return float64(i), true
 	}
-	return f, true
+	f, err := strconv.ParseFloat(text, 64)
+	return f, err == nil
 }
 
 func (d *decoder) float(n *node, v reflect.Value) {

@@ -19,15 +19,16 @@ import (
 
 	"github.com/fxkit/fxkit/fxetcd"
 	"github.com/fxkit/fxkit/fxetcd/etcdtest"
+	"github.com/fxkit/fxkit/fxetcd/internal/freeport"
 )
 
 // nobody is an address where nothing listens.
 func nobody(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	reserved, err := freeport.Reserve("127.0.0.1") // until the test ends, so that no other test's server comes to listen there
 	require.NoError(t, err)
-	require.NoError(t, l.Close())
-	return l.Addr().String()
+	t.Cleanup(reserved.Release)
+	return reserved.Address()
 }
 
 const password = "hunter2"

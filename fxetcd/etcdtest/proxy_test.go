@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/fxkit/fxkit/fxetcd/etcdtest"
+	"github.com/fxkit/fxkit/fxetcd/internal/freeport"
 )
 
 // echo is a server that sends back what it gets.
@@ -139,10 +140,10 @@ func TestE12_a_proxy_resets_what_is_open_and_lets_new_connections_pass(t *testin
 
 func TestE12_a_proxy_resets_the_client_if_nobody_is_behind_it(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	nobody, err := freeport.Reserve("127.0.0.1")
 	require.NoError(t, err)
-	require.NoError(t, l.Close())
-	c, err := net.Dial("tcp", etcdtest.StartProxy(t, l.Addr().String()).Endpoint())
+	defer nobody.Release()
+	c, err := net.Dial("tcp", etcdtest.StartProxy(t, nobody.Address()).Endpoint())
 	if err == nil { // the reset may come before Dial returns, or after
 		defer func() { _ = c.Close() }()
 		_, err = read(t, c, 1, plenty)

@@ -76,7 +76,7 @@ func (x *Exclusive) Lead(ctx context.Context, name string, fn func(ctx context.C
 			if err != nil {
 				return err
 			}
-			if err, lost := h.hold(fn); !lost || ctx.Err() != nil {
+			if lost, err := h.hold(fn); !lost || ctx.Err() != nil {
 				return err
 			}
 			x.log.Warn("lead lost, campaigning again", zap.String("name", name), zap.Int64("term", h.term.Revision))
@@ -99,7 +99,7 @@ func (x *Exclusive) Lock(ctx context.Context, name string, fn func(ctx context.C
 		if err != nil {
 			return err
 		}
-		err, lost := h.hold(fn)
+		lost, err := h.hold(fn)
 		if lost {
 			return errors.Join(context.Cause(h.lease), err)
 		}
@@ -137,8 +137,8 @@ func (x *Exclusive) folder(kind, name string) string {
 	return x.cfg.Namespace + "/" + kind + "/" + url.PathEscape(name) + "/"
 }
 
-// hold runs fn, then lets go. lost tells whether the term had ended by then.
-func (h *holder) hold(fn func(ctx context.Context, t Term) error) (err error, lost bool) { //nolint:staticcheck // the error is fn's, not hold's
+// hold runs fn, then lets go. lost tells whether the term had ended by then; the error is fn's.
+func (h *holder) hold(fn func(ctx context.Context, t Term) error) (lost bool, err error) {
 	guarded := make(chan struct{})
 	go func() {
 		defer close(guarded)
@@ -149,5 +149,5 @@ func (h *holder) hold(fn func(ctx context.Context, t Term) error) (err error, lo
 	h.lease.end()
 	<-guarded
 	h.lease.revoke()
-	return err, lost
+	return lost, err
 }

@@ -85,7 +85,7 @@ func (x *Exclusive) attempt(ctx context.Context, folder string) (*holder, error)
 	h := &holder{x: x, lease: l, key: fmt.Sprintf("%s%016x", folder, l.id)}
 	if err := h.queue(folder); err != nil {
 		l.end()
-		x.abandoned.Go(l.revoke) // whose caller may have no time left for it
+		x.releasing.Go(l.revoke) // whose caller may have no time left for it
 		return nil, err
 	}
 	return h, nil
@@ -199,9 +199,6 @@ func identity() string {
 	}
 	return fmt.Sprintf("%s, process %d", host, os.Getpid())
 }
-
-// isGone tells that a lease no longer exists.
-func isGone(err error) bool { return errors.Is(err, rpctypes.ErrLeaseNotFound) }
 
 // isRefusal tells of an error that waiting does not cure.
 func isRefusal(err error) bool {

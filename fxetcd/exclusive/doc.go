@@ -13,7 +13,8 @@
 // Two fns of one name, in whatever processes, do not run at the same time, if fn returns when its context ends. That context ends, with
 // cause [ErrLost], as soon as it cannot be proven any more that this process holds the name: its lease has not been renewed for nine
 // tenths of its time, counted from when the last renewal was sent; the lease was revoked; the key was deleted. The process may have been
-// paused meanwhile: its context has ended before fn sees it again.
+// paused meanwhile: its context has ended before fn sees it again. (The clock is the monotonic one. Where it stands still with the machine, as in a
+// virtual machine that was suspended, only the fence below protects.)
 //
 // No lock service can promise more, since between asking the context and writing there is always a moment. What must not go wrong even
 // then is fenced, and the fence does not depend on time:
@@ -24,8 +25,8 @@
 //
 // # Where time goes
 //
-// A holder that stops resigns: the next one has its turn at once. One that crashes, or is cut off, is waited for until its lease has ended:
-// Config.TTL, 10 s by default. Shorter is faster at failover, and loses more terms to short pauses; below 5 s is not sensible.
+// A holder that stops resigns: the next one has its turn at once, or if etcd is away, once that is back. One that crashes, or is cut off, is waited
+// for until its lease has ended: Config.TTL, 10 s by default. Shorter is faster at failover, and loses more terms to short pauses; below 5 s is not sensible.
 //
 // Waiting costs one watch on whoever is ahead in the queue, so a thousand that wait do not wake for one that goes. The order is that in
 // which the calls reached etcd.

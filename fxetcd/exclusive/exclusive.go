@@ -39,7 +39,9 @@ type Exclusive struct {
 	leads *calls
 	locks *calls
 
-	abandoned sync.WaitGroup // leases of waits that their context ended, being revoked
+	releasing sync.WaitGroup // leases that nobody waits for any more, being revoked
+	life      context.Context
+	end       context.CancelFunc
 }
 
 // An Option is for New.
@@ -60,6 +62,7 @@ func New(client *clientv3.Client, cfg Config, opts ...Option) (*Exclusive, error
 	for _, opt := range opts {
 		opt(x)
 	}
+	x.life, x.end = context.WithCancel(client.Ctx())
 	x.log = stderrlog.Or(x.log).Named("exclusive")
 	return x, nil
 }
@@ -119,16 +122,22 @@ func (x *Exclusive) StopLeading(ctx context.Context) error {
 	return nil
 }
 
-// Close ends every Lead and every Lock, and waits until their fns have returned and they have let go. Later ones get ErrStopped.
+// Close ends every Lead and every Lock, and waits until their fns have returned and they have let go. Later ones get ErrStopped. What etcd
+// has not answered a second later is left to the leases' ends.
 func (x *Exclusive) Close(ctx context.Context) error {
 	err := x.StopLeading(ctx)
 	if left := x.locks.stop(ctx); left > 0 {
 		err = errors.Join(err, fmt.Errorf("exclusive: stop: %d of Lock still run: %w", left, context.Cause(ctx)))
 	}
-	if err == nil { // so nobody adds to them any more
-		x.abandoned.Wait()
+	if err != nil {
+		return err
 	}
-	return err
+	ctx, cancel := context.WithTimeout(ctx, revokeTimeout)
+	defer cancel()
+	defer context.AfterFunc(ctx, x.end)()
+	x.releasing.Wait() // nobody adds to them any more, except they themselves
+	x.end()
+	return nil
 }
 
 // folder is where the holder of a name and those who wait for it have a key each. The name is escaped, so that no name's folder is

@@ -3,10 +3,9 @@ package exclusive_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
-	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -16,42 +15,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.uber.org/zap"
 
 	"github.com/fxkit/fxkit/fxetcd/etcdtest"
 	"github.com/fxkit/fxkit/fxetcd/exclusive"
 )
-
-// workerVariable holds the endpoint of a worker.
-const workerVariable = "FXKIT_EXCLUSIVE_WORKER"
-
-// work takes the lock again and again, and writes its term into a log in etcd through the fence, until it is killed or its parent ends.
-func work() {
-	go func() {
-		io.Copy(io.Discard, os.Stdin)
-		os.Exit(0)
-	}()
-	client, err := clientv3.New(clientv3.Config{Endpoints: []string{os.Getenv(workerVariable)}, DialTimeout: 2 * time.Second, Logger: zap.NewNop()})
-	if err != nil {
-		panic(err)
-	}
-	x, err := exclusive.New(client, exclusive.Config{TTL: 2 * time.Second}, exclusive.WithLogger(zap.NewNop()))
-	if err != nil {
-		panic(err)
-	}
-	for {
-		x.Lock(context.Background(), "log", func(ctx context.Context, term exclusive.Term) error {
-			for i := range 20 {
-				if ctx.Err() != nil {
-					return nil
-				}
-				entry := clientv3.OpPut(fmt.Sprintf("log/%d-%d-%d", os.Getpid(), term.Revision, i), strconv.FormatInt(term.Revision, 10))
-				client.Txn(ctx).If(term.Guard).Then(entry).Commit()
-			}
-			return nil
-		})
-	}
-}
 
 // long is how many times longer the fault tests take in the long suite: FXKIT_LONG=1 go test ./fxetcd/...
 func long() int {
@@ -65,27 +32,14 @@ func long() int {
 func TestE10_terms_never_overlap(t *testing.T) {
 	t.Parallel()
 	server := etcdtest.StartProcess(t)
-	self, err := os.Executable()
-	require.NoError(t, err)
 	const workers = 3
+	claims := filepath.Join(t.TempDir(), "claims")
 	var proxies [workers]*etcdtest.Proxy
-	var running [workers]*exec.Cmd
-	spawn := func(i int) {
-		worker := exec.Command(self)
-		worker.Env = append(os.Environ(), workerVariable+"="+proxies[i].Endpoint())
-		_, err := worker.StdinPipe() // its end ends the worker
-		require.NoError(t, err)
-		require.NoError(t, worker.Start())
-		running[i] = worker
-	}
-	kill := func(i int) {
-		running[i].Process.Kill()
-		running[i].Wait()
-	}
+	var running [workers]*worker
+	spawn := func(i int) { running[i] = startWorker(t, proxies[i].Endpoint(), claims) }
 	for i := range workers {
 		proxies[i] = etcdtest.StartProxy(t, server.Endpoints()[0])
 		spawn(i)
-		defer func() { kill(i) }()
 	}
 
 	seed := uint64(time.Now().UnixNano())
@@ -96,8 +50,8 @@ func TestE10_terms_never_overlap(t *testing.T) {
 	victim := func() int {
 		got, err := etcd.Get(t.Context(), "exclusive/lock/log/", clientv3.WithFirstCreate()...)
 		if err == nil && len(got.Kvs) > 0 && random.IntN(4) > 0 {
-			for i, worker := range running {
-				if strings.HasSuffix(string(got.Kvs[0].Value), fmt.Sprintf("process %d", worker.Process.Pid)) {
+			for i, w := range running {
+				if strings.HasSuffix(string(got.Kvs[0].Value), fmt.Sprintf("process %d", w.Process.Pid)) {
 					return i
 				}
 			}
@@ -110,7 +64,7 @@ func TestE10_terms_never_overlap(t *testing.T) {
 		heal := func() {}
 		switch random.IntN(5) {
 		case 0:
-			kill(i)
+			running[i].kill()
 			spawn(i)
 		case 1, 2:
 			require.NoError(t, running[i].Process.Signal(syscall.SIGSTOP))
@@ -122,6 +76,10 @@ func TestE10_terms_never_overlap(t *testing.T) {
 		// Often longer than the lease of whoever was hit, so that somebody else has taken over when it comes back.
 		<-time.After(time.Duration(200+random.IntN(2800)) * time.Millisecond)
 		heal()
+	}
+
+	for _, w := range running {
+		w.kill()
 	}
 
 	got, err := etcd.Get(t.Context(), "log/", clientv3.WithPrefix(),
@@ -139,13 +97,36 @@ func TestE10_terms_never_overlap(t *testing.T) {
 	}
 	t.Logf("%d entries of %d terms", len(got.Kvs), terms)
 	assert.Greater(t, terms, 3, "the lock went round")
+
+	// What the fence guarantees without a clock, contexts promise by the clock: nobody believed to be alone when somebody else had already.
+	all := claimed(t, claims)
+	for i := 1; i < len(all); i++ {
+		require.GreaterOrEqual(t, all[i].term, all[i-1].term, "a context was alive %v after one of term %d was",
+			time.Duration(all[i].at-all[i-1].at), all[i-1].term)
+	}
+	t.Logf("%d claims", len(all))
+	assert.Greater(t, len(all), terms)
 }
 
-// E10: a process that was paused finds its context done before it can do anything.
+// E10: a process that was stopped and goes on finds its context done, before it can do anything, and the fence closed.
 func TestE10_a_paused_process_knows_at_once(t *testing.T) {
 	t.Parallel()
-	// The pause is that of the server, which then cannot renew. What is asked here is the context alone: it tells by the clock, without
-	// waiting for a timer of this process.
+	server := etcdtest.StartProcess(t)
+	paused := startWorker(t, server.Endpoints()[0], "")
+	term := paused.line(t)
+	require.NoError(t, paused.Process.Signal(syscall.SIGSTOP))
+	_, next, release := holding(t, process(t, 2*time.Second, server.Endpoints()...), workersLock)
+
+	fmt.Fprintln(paused.input, "what do you think?") // the first it reads when it goes on
+	require.NoError(t, paused.Process.Signal(syscall.SIGCONT))
+	assert.Equal(t, "no longer exclusive: its lease was not renewed in time; fenced: <nil> false", paused.line(t))
+	assert.Less(t, term, fmt.Sprintf("term %d", next.Revision))
+	require.NoError(t, release())
+}
+
+// E10: the context is asked by the clock. It waits for nobody: neither for an answer of the server nor for a timer of this process.
+func TestE10_a_context_ends_in_time_though_the_server_is_silent(t *testing.T) {
+	t.Parallel()
 	server := etcdtest.StartProcess(t)
 	x := process(t, 2*time.Second, server.Endpoints()...)
 	ctx, _, release := holding(t, x, "job")
@@ -156,4 +137,26 @@ func TestE10_a_paused_process_knows_at_once(t *testing.T) {
 	assert.Less(t, time.Since(began), 2*time.Second, "it ends before the lease does")
 	server.Resume()
 	assert.ErrorIs(t, release(), exclusive.ErrLost)
+}
+
+// E10: a lock that was let go while etcd was away is free once it is back, not when its lease has ended.
+func TestE10_what_is_released_during_an_outage_is_free_after_it(t *testing.T) {
+	t.Parallel()
+	server := etcdtest.Start(t)
+	proxy := etcdtest.StartProxy(t, server.Endpoints()[0])
+	x := process(t, time.Minute, proxy.Endpoint())
+	_, _, release := holding(t, x, "job")
+	proxy.Drop()
+	require.NoError(t, release())
+	proxy.Heal()
+	soon, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	require.NoError(t, process(t, time.Minute, server.Endpoints()...).Lock(soon, "job", nothing))
+
+	_, _, release = holding(t, x, "job")
+	proxy.Drop()
+	require.NoError(t, release())
+	soon, cancel = context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	require.NoError(t, x.Close(soon), "a stop does not wait for etcd to come back")
 }

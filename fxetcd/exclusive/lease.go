@@ -2,12 +2,14 @@ package exclusive
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/fxkit/fxkit/internal/backoff"
@@ -136,16 +138,38 @@ func (l *lease) end() {
 	l.expiry.Stop()
 }
 
-// revoke ends the lease in etcd, and with it its key, so that the next in the queue has its turn at once. It has a second for it, however the
-// caller's context stands; where etcd does not answer the lease ends by itself.
+// revoke ends the lease in etcd, and with it its key, so that the next in the queue has its turn at once. The caller waits a second for it,
+// however its context stands. While etcd does not answer it is tried on in the background: leases outlive an outage of etcd, and begin anew after it.
 func (l *lease) revoke() {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.Context), revokeTimeout)
-	defer cancel()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(l.Context))
+	unhook := context.AfterFunc(l.x.life, cancel)
+	release := func() {
+		unhook()
+		cancel()
+	}
+	soon, enough := context.WithTimeout(ctx, revokeTimeout)
+	defer enough()
+	if l.revokeWithin(soon) {
+		release()
+		return
+	}
+	l.x.releasing.Go(func() {
+		defer release()
+		l.revokeWithin(ctx)
+	})
+}
+
+// revokeWithin tries until ctx ends. It tells whether there is nothing left to try.
+func (l *lease) revokeWithin(ctx context.Context) bool {
 	for failures := 1; ; failures++ {
-		_, err := l.x.etcd.Revoke(ctx, l.id)
-		done := err == nil || isGone(err) || l.x.etcd.Ctx().Err() != nil
-		if done || !backoff.Wait(ctx, again.Delay(failures)) {
-			return
+		requestCtx, cancel := context.WithTimeout(ctx, requestTimeout)
+		_, err := l.x.etcd.Revoke(requestCtx, l.id)
+		cancel()
+		if err == nil || errors.Is(err, rpctypes.ErrLeaseNotFound) || isRefusal(err) {
+			return true
+		}
+		if !backoff.Wait(ctx, again.Delay(failures)) {
+			return false
 		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 
 func TestMain(m *testing.M) {
 	if os.Getenv(workerVariable) != "" {
-		work() // this process is one of those that TestE10_terms_never_overlap kills and pauses
+		work() // this process is one of those that are killed and paused
 		return
 	}
 	goleak.VerifyTestMain(m)

@@ -39,6 +39,7 @@ func TestE1_endpoints_are_written_as_one_likes(t *testing.T) {
 		{"host as a list", "host: [a:2379, b:2379]", two},
 		{"with a scheme", "endpoints: ['https://a:2379', 'https://b:2379']", []string{"https://a:2379", "https://b:2379"}},
 		{"a socket", "endpoints: unix:///run/etcd.sock", []string{"unix:///run/etcd.sock"}},
+		{"an address with a zone", "endpoints: 'http://[fe80::1%25eth0]:2379'", []string{"http://[fe80::1%25eth0]:2379"}},
 		{"IPv6", "endpoints: '[::1]:2379'", []string{"[::1]:2379"}},
 		{"none", "dialTimeout: 1s", nil},
 		{"null", "endpoints: null", nil},
@@ -73,6 +74,8 @@ func TestE1_what_cannot_work_is_refused_with_the_reason(t *testing.T) {
 		{"a path", "endpoints: http://a:1/v3", `endpoint "http://a:1/v3": nothing may follow the port`},
 		{"a password in the endpoint", "endpoints: http://root:hunter2@a:1", `credentials: they belong in username and password`},
 		{"a socket without a path", "endpoints: unix://", `unix:// needs the path of a socket`},
+		{"a socket that no URL can name", "endpoints: 'unix:///run/100%'", `endpoint "unix:///run/100%": the path cannot be part of a URL: invalid URL escape "%"`},
+		{"a zone outside of a URL", "endpoints: '[fe80::1%eth0]:2379'", `endpoint "[fe80::1%eth0]:2379": an address with a zone must be a URL: http://[fe80::1%25eth0]:2379`},
 		{"two spellings of one key", "endpoints: a:1\nhosts: b:1", `hosts is the same key as endpoints: keep one of them`},
 		{"a misspelt key", "endpiont: a:1", `config.yaml:1:1: endpiont: unknown key (did you mean "endpoints"?)`},
 		{"a username without a password", "username: app", `config.yaml:1:1: username: a username without a password: the client would go unauthenticated`},
@@ -210,7 +213,7 @@ func TestE1_the_documented_message(t *testing.T) {
 
 // FuzzEndpoints: what is accepted is an endpoint, and nothing makes it fail in another way than by an error.
 func FuzzEndpoints(f *testing.F) {
-	for _, seed := range []string{"a:1", "http://a:1", "unix:///x", "::::", "[::1]:1", "http://u:p@a:1", "a:1,b:2", "", "://", "http://[::1", "a:-1"} {
+	for _, seed := range []string{"a:1", "http://a:1", "unix:///x", "::::", "[::1]:1", "http://u:p@a:1", "a:1,b:2", "", "://", "http://[::1", "a:-1", "unix://%", "[::1%x]:1", "http://[::1%25x]:1"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

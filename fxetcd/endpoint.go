@@ -47,9 +47,13 @@ func parseEndpoint(text string) (endpoint, error) {
 			if u.Path != "" || u.RawQuery != "" || u.Fragment != "" {
 				return fail("nothing may follow the port")
 			}
+			e.address = u.Host
 		case "unix":
 			if rest == "" {
 				return fail("unix:// needs the path of a socket")
+			}
+			if _, err := url.Parse("unix:///" + rest); err != nil { // as gRPC will
+				return fail("the path cannot be part of a URL: %v", withoutText(err))
 			}
 			e.network = "unix"
 			return e, nil
@@ -70,7 +74,11 @@ func parseEndpoint(text string) (endpoint, error) {
 	if host == "" {
 		return fail("no host before the port")
 	}
-	if net.ParseIP(strings.SplitN(host, "%", 2)[0]) == nil && !isHostName(host) {
+	address, zone, zoned := strings.Cut(host, "%")
+	if zoned && e.scheme == "" {
+		return fail("an address with a zone must be a URL: http://[%s%%25%s]:%s", address, strings.TrimPrefix(zone, "25"), port)
+	}
+	if net.ParseIP(address) == nil && !isHostName(host) {
 		return fail("%q is neither a host name nor an IP address", host)
 	}
 	e.host = host

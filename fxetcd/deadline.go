@@ -161,14 +161,3 @@ func (l *limitedLease) LeaseTimeToLive(ctx context.Context, in *pb.LeaseTimeToLi
 func (l *limitedLease) LeaseLeases(ctx context.Context, in *pb.LeaseLeasesRequest, opts ...grpc.CallOption) (*pb.LeaseLeasesResponse, error) {
 	return call(l.limits, ctx, in, opts, l.LeaseClient.LeaseLeases)
 }
-
-// leaderWatcher asks on the same stream for progress as for the watch: a stream is found by the context's metadata.
-type leaderWatcher struct{ clientv3.Watcher }
-
-func (w *leaderWatcher) Watch(ctx context.Context, key string, opts ...clientv3.OpOption) clientv3.WatchChan {
-	return w.Watcher.Watch(clientv3.WithRequireLeader(ctx), key, opts...)
-}
-
-func (w *leaderWatcher) RequestProgress(ctx context.Context) error {
-	return w.Watcher.RequestProgress(clientv3.WithRequireLeader(ctx))
-}

@@ -1,6 +1,7 @@
 package fxetcd_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/fxkit/fxkit/fxconfig"
 	"github.com/fxkit/fxkit/fxetcd"
 	"github.com/fxkit/fxkit/fxetcd/etcdtest"
+	"github.com/fxkit/fxkit/fxetcd/exclusive"
 )
 
 // guarded is a server with users, and a service of user "app" on it. The service's admin is root.
@@ -44,6 +46,13 @@ func TestE12_a_revoked_role_refuses_calls_until_it_is_granted_again(t *testing.T
 	case <-within(t, plenty).Done():
 		require.Fail(t, "a lease of keys that may not be written is not kept")
 	}
+	leader := s.reign.Load()
+	select {
+	case <-leader.Done():
+		require.ErrorIs(t, context.Cause(leader), exclusive.ErrLost)
+	case <-within(t, plenty).Done():
+		require.Fail(t, "nor is the lead")
+	}
 
 	_, err = s.admin.UserGrantRole(within(t, plenty), "app", "app")
 	require.NoError(t, err)
@@ -68,6 +77,7 @@ func TestE12_a_changed_password_is_named_and_needs_no_restart_once_it_is_right(t
 	assert.ErrorContains(t, err, `wrong user or password for user "app"`)
 	assert.NotContains(t, err.Error(), password)
 	connect(t, fxetcd.Config{Endpoints: server.Endpoints(), Username: "app", Password: "another", DialTimeout: plenty})
+	s.unshaken(t)
 
 	_, err = s.admin.UserChangePassword(within(t, plenty), "app", password)
 	require.NoError(t, err)
@@ -93,6 +103,7 @@ func TestE12_an_expired_token_is_renewed_where_there_is_a_password(t *testing.T)
 	_, err = s.client.Put(within(t, plenty), "app/k", "v")
 	require.NoError(t, err)
 	s.recovers(t)
+	s.unshaken(t)
 
 	_, err = fxetcd.NewClient(t.Context(), fxetcd.Config{Endpoints: server.Endpoints(), Token: fxconfig.Secret(given.Token), DialTimeout: plenty})
 	require.ErrorIs(t, err, rpctypes.ErrInvalidAuthToken)

@@ -1,9 +1,11 @@
 package fxetcd_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -12,6 +14,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/fxkit/fxkit/fxetcd/etcdtest"
+	"github.com/fxkit/fxkit/fxetcd/registry"
 )
 
 // E12: the history that a watch needs is compacted while it is away. It says so, and from when on it could go on.
@@ -65,6 +68,12 @@ func TestE12_a_full_server_refuses_writes_alone_until_there_is_room(t *testing.T
 		_, err = s.client.Put(within(t, plenty), fmt.Sprint("big/", i), big)
 	}
 	require.ErrorIs(t, err, rpctypes.ErrNoSpace)
+	s.unshaken(t)
+	_, err = s.admin.Delete(within(t, plenty), "app/services/", clientv3.WithPrefix())
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		return s.instance.State() == registry.Pending && errors.Is(s.instance.Err(), rpctypes.ErrNoSpace)
+	}, plenty, 10*time.Millisecond, "what has to be written again waits, and says what for")
 
 	_, err = s.client.Grant(within(t, plenty), 10)
 	require.ErrorIs(t, err, rpctypes.ErrNoSpace)

@@ -157,8 +157,10 @@ func TestE12_a_slow_link_makes_calls_late_and_loses_none(t *testing.T) {
 	_, err = fxetcd.NewClient(t.Context(), fxetcd.Config{Endpoints: []string{proxy.Endpoint()}, DialTimeout: delay})
 	assert.ErrorContains(t, err, "no etcd server answered within 2") // what is left of 250ms when it is counted
 
+	s.unshaken(t)
 	proxy.Heal()
 	s.recovers(t)
+	s.unshaken(t)
 	s.outcome(t, writes)
 	require.Eventually(t, func() bool {
 		_, err := patient.Put(context.Background(), "app/k", "v")

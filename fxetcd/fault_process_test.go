@@ -109,9 +109,13 @@ func TestE12_a_wiped_server_is_an_empty_one_that_has_lost_the_lease(t *testing.T
 	s := serve(t, server.Client(t), "endpoints: %q", server.Endpoints()[0])
 	short, err := concurrency.NewSession(s.client, concurrency.WithTTL(3))
 	require.NoError(t, err)
-	before, err := s.client.Put(within(t, plenty), "app/k", "v", clientv3.WithLease(short.Lease()))
-	require.NoError(t, err)
+	var before *clientv3.PutResponse
+	for range 10 { // further than what the service puts again will bring the wiped server
+		before, err = s.client.Put(within(t, plenty), "app/k", "v", clientv3.WithLease(short.Lease()))
+		require.NoError(t, err)
+	}
 
+	s.reign.Store(nil) // a server that begins anew has no greater terms
 	server.Wipe()
 	server.Restart()
 	got, err := s.client.Get(within(t, plenty), "app/k")
@@ -124,6 +128,7 @@ func TestE12_a_wiped_server_is_an_empty_one_that_has_lost_the_lease(t *testing.T
 	case <-within(t, plenty).Done():
 		require.Fail(t, "the lease's loss is noticed")
 	}
+	s.recover(t)
 
 	again, err := concurrency.NewSession(s.client, concurrency.WithTTL(3))
 	require.NoError(t, err)

@@ -1,5 +1,6 @@
-// The faults of E12, and the tests that assert what comes of each. Those of this package are about the client: what its callers and its
-// checks are told, that it recovers by itself, and that nothing is left behind. What hangs on a client is tested where it is made.
+// The faults of E12, and the tests that assert what comes of each. Those of this package are about the client, and what services build on it: what
+// callers and checks are told, that everything recovers by itself, a registration, a lead and a mirror included, and that nothing is left
+// behind. What those three promise beyond that is tested where they are made.
 //
 //	kill -9
 //		fxetcd     TestE12_a_killed_server_is_missed_by_name_and_found_again
@@ -13,6 +14,7 @@
 //		watch      TestE11_a_mirror_tells_how_long_ago_it_last_heard_from_the_server
 //		registry   TestE8_an_application_starts_though_etcd_is_silent_and_registers_later
 //		exclusive  TestE10_a_paused_process_knows_at_once
+//		exclusive  TestE10_a_context_ends_in_time_though_the_server_is_silent
 //	blackhole
 //		fxetcd     TestE12_a_black_hole_is_found_by_keepalives_and_got_round
 //		fxetcd     TestE12_a_black_hole_on_the_only_way_is_waited_for
@@ -20,6 +22,7 @@
 //		watch      TestE11_compaction_while_away_is_made_up_for_by_one_change_set
 //		registry   TestE8_a_partition_longer_than_the_TTL
 //		exclusive  TestE10_a_lost_lock_ends_its_context
+//		exclusive  TestE10_what_is_released_during_an_outage_is_free_after_it
 //	reset
 //		fxetcd     TestE12_resets_cost_no_read_and_write_nothing_twice
 //		watch      TestE11_a_watch_does_not_notice_a_reconnection_or_a_restart
@@ -90,11 +93,11 @@ import (
 	"github.com/fxkit/fxkit/fxetcd"
 )
 
-// service is an application with one client, and with what services hang on one: a lease that is kept alive, and a watch.
+// service is an application with one client, and with what hangs on one: a lease that is kept alive, a watch, and its dependents.
 type service struct {
+	dependents
 	factory *fxetcd.Factory
 	client  *clientv3.Client
-	admin   *clientv3.Client // sees the server by a way of its own
 	session *concurrency.Session
 	ctx     context.Context // the watch's: it lasts for the whole test
 	events  clientv3.WatchChan
@@ -117,7 +120,7 @@ func long() int {
 // that no goroutine is, TestMain sees to.
 func serve(t *testing.T, admin *clientv3.Client, keys string, args ...any) *service {
 	t.Helper()
-	s := &service{admin: admin, ctx: t.Context()}
+	s := &service{ctx: t.Context()}
 	t.Cleanup(func() {
 		require.Eventually(t, func() bool {
 			ctx, cancel := context.WithTimeout(context.Background(), plenty)
@@ -126,8 +129,8 @@ func serve(t *testing.T, admin *clientv3.Client, keys string, args ...any) *serv
 			return err == nil && len(leases.Leases) == 0
 		}, plenty, 10*time.Millisecond, "no lease is left behind, if only until it expires")
 	})
-	start(t, fxetcd.Module, fx.Supply(zap.NewNop()), fx.Populate(&s.factory),
-		yaml(fmt.Sprintf("etcd: {default: {dialTimeout: 15s}, client: {"+keys+"}}", args...)))
+	start(t, fxetcd.Module, s.module(), fx.Supply(zap.NewNop()), fx.Populate(&s.factory),
+		yaml(fmt.Sprintf("etcd: {default: {dialTimeout: 15s}, client: {"+keys+"}, "+sections+"}", args...)))
 	var err error
 	s.client, err = s.factory.Get("default")
 	require.NoError(t, err)
@@ -137,6 +140,7 @@ func serve(t *testing.T, admin *clientv3.Client, keys string, args ...any) *serv
 	require.NoError(t, err)
 	s.last = held.Header.Revision
 	s.watch()
+	s.dependents.start(t, s.client, admin)
 	return s
 }
 
@@ -183,6 +187,7 @@ func (s *service) recovers(t *testing.T) {
 	}
 	s.keepsLease(t)
 	s.hears(t)
+	s.recover(t)
 }
 
 func (s *service) keepsLease(t *testing.T) {

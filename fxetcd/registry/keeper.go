@@ -128,7 +128,7 @@ func (k *keeper) session(ctx context.Context, listed bool, old clientv3.LeaseID)
 	err := k.keep(ctx, lease, alive, old)
 	k.lose()
 	if err == nil && lease != clientv3.NoLease {
-		k.revoke(ctx, lease)
+		_ = k.revoke(context.WithoutCancel(ctx), lease) // a stop that has come meanwhile waits for it
 	}
 	return lease, err
 }
@@ -186,7 +186,7 @@ func (k *keeper) keep(ctx context.Context, lease clientv3.LeaseID, alive <-chan 
 			failures = 0
 			k.report(nil)
 			if old != clientv3.NoLease {
-				k.revoke(ctx, old) // nothing is under it any more
+				_ = k.revoke(context.WithoutCancel(ctx), old) // nothing is under it any more
 				old = clientv3.NoLease
 			}
 		} else {
@@ -257,7 +257,7 @@ func (k *keeper) settle(ctx context.Context, lease clientv3.LeaseID) error {
 	r := k.registry
 	r.mu.Lock()
 	tasks, _ := k.due(time.Now())
-	everything := len(tasks) > 1 && lease != clientv3.NoLease
+	everything := len(tasks) > 0 && lease != clientv3.NoLease
 	for g := range k.members {
 		everything = everything && g.want == gone && g.have
 	}

@@ -190,6 +190,34 @@ func TestE8_leaving_deregisters_all_at_once_and_waits_for_callers_to_learn_of_it
 	assert.LessOrEqual(t, n.count(revokeMethod), 2)
 }
 
+func TestE8_a_stop_leaves_no_lease_behind(t *testing.T) {
+	t.Parallel()
+	server := etcdtest.Start(t)
+	for _, tt := range []struct {
+		name      string
+		instances []registry.Instance
+	}{
+		{"one instance", []registry.Instance{order("a")}},
+		{"several", []registry.Instance{order("a"), order("b")}},
+		{"several TTLs", []registry.Instance{order("a"), {Service: "order", ID: "b", Address: "127.0.0.1:2", TTL: 7 * time.Second}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c, _ := newClient(t, server.Endpoints())
+			r := newRegistry(t, c, registry.Config{})
+			var last *registry.Registration
+			for _, in := range tt.instances {
+				last = register(t, r, in)
+			}
+			require.NoError(t, last.Offline(t.Context()))
+			require.NoError(t, last.Online(t.Context()))
+			require.NoError(t, r.Stop(t.Context()))
+			leases, err := c.Leases(t.Context())
+			require.NoError(t, err)
+			assert.Empty(t, leases.Leases)
+		})
+	}
+}
+
 func TestE8_a_stop_without_etcd_is_bounded(t *testing.T) {
 	t.Parallel()
 	server := etcdtest.StartProcess(t)

@@ -8,6 +8,8 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc/metadata"
+
+	"github.com/fxkit/fxkit/internal/outgoing"
 )
 
 // streamKey is the metadata by which a watch gets a gRPC stream of its own: the client shares one among watches whose metadata are
@@ -114,7 +116,7 @@ type openings struct {
 
 // spy is a context for the client, without so many first looks at the metadata, which are not gRPC's.
 func (o *openings) spy(ctx context.Context, without int64) *spy {
-	s := &spy{Context: ctx, openings: o, key: metadataKey()}
+	s := &spy{Context: ctx, openings: o, key: outgoing.Key()}
 	s.without.Store(without)
 	return s
 }
@@ -147,21 +149,4 @@ func (s *spy) Value(key any) any {
 		}
 	}
 	return s.Context.Value(key)
-}
-
-// metadataKey is the key under which gRPC keeps outgoing metadata in a context: the one it asks for.
-func metadataKey() any {
-	p := &keyProbe{Context: context.Background(), key: new(int)}
-	metadata.FromOutgoingContext(p)
-	return p.key
-}
-
-type keyProbe struct {
-	context.Context
-	key any
-}
-
-func (p *keyProbe) Value(key any) any {
-	p.key = key
-	return nil
 }

@@ -2,6 +2,9 @@ package bench_test
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"os/exec"
 	"testing"
 	"time"
 
@@ -52,9 +55,96 @@ func BenchmarkExclusiveNewLeader(b *testing.B) {
 	b.Run("resigned", func(b *testing.B) {
 		newLeader(b, server, func(_ *etcdtest.Proxy, stop context.CancelFunc) { stop() })
 	})
+	b.Run("killed", func(b *testing.B) { killedLeader(b, server) })
 	b.Run("cut off", func(b *testing.B) { // for the others the same as killed: its lease must end
 		newLeader(b, server, func(proxy *etcdtest.Proxy, _ context.CancelFunc) { proxy.Drop() })
 	})
+}
+
+// leaderVariable holds the endpoint of a process that leads.
+const leaderVariable = "FXKIT_BENCH_LEADER"
+
+func TestMain(m *testing.M) {
+	if endpoint := os.Getenv(leaderVariable); endpoint != "" {
+		leadUntilKilled(endpoint)
+	}
+	os.Exit(m.Run())
+}
+
+func leadUntilKilled(endpoint string) {
+	client, err := clientv3.New(clientv3.Config{Endpoints: []string{endpoint}, Logger: zap.NewNop()})
+	if err != nil {
+		panic(err)
+	}
+	x, err := exclusive.New(client, exclusive.Config{TTL: 5 * time.Second})
+	if err != nil {
+		panic(err)
+	}
+	panic(x.Lead(context.Background(), "job", func(ctx context.Context, _ exclusive.Term) error {
+		fmt.Println("leads")
+		_, err := os.Stdin.Read(make([]byte, 1)) // which ends with the parent
+		return err
+	}))
+}
+
+// killedLeader ends a leader that is another process by kill -9.
+func killedLeader(b *testing.B, server *etcdtest.Server) {
+	self, err := os.Executable()
+	if err != nil {
+		b.Fatal(err)
+	}
+	etcd := etcdClient(b, server.Endpoints()...)
+	x := newExclusive(b, etcd)
+	for b.Loop() {
+		b.StopTimer()
+		first := exec.Command(self)
+		first.Env = append(os.Environ(), leaderVariable+"="+server.Endpoints()[0])
+		output, err := first.StdoutPipe()
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := first.StdinPipe(); err != nil {
+			b.Fatal(err)
+		}
+		if err := first.Start(); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := output.Read(make([]byte, 1)); err != nil {
+			b.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(b.Context())
+		began, next := make(chan struct{}), make(chan error, 1)
+		go func() {
+			next <- x.Lead(ctx, "job", func(ctx context.Context, _ exclusive.Term) error {
+				close(began)
+				<-ctx.Done()
+				return nil
+			})
+		}()
+		awaitQueue(b, etcd, 2)
+		b.StartTimer()
+		_ = first.Process.Kill()
+		<-began
+		b.StopTimer()
+		_ = first.Wait() // it was killed
+		stop()
+		<-next
+		b.StartTimer()
+	}
+}
+
+// awaitQueue waits until so many stand in it, the leader included.
+func awaitQueue(b *testing.B, etcd *clientv3.Client, n int64) {
+	b.Helper()
+	for {
+		got, err := etcd.Get(b.Context(), "exclusive/", clientv3.WithPrefix(), clientv3.WithCountOnly())
+		if err != nil {
+			b.Fatal(err)
+		}
+		if got.Count == n {
+			return
+		}
+	}
 }
 
 func newLeader(b *testing.B, server *etcdtest.Server, end func(*etcdtest.Proxy, context.CancelFunc)) {
@@ -83,15 +173,7 @@ func newLeader(b *testing.B, server *etcdtest.Server, end func(*etcdtest.Proxy, 
 		<-began
 		nextCtx, stopNext := context.WithCancel(b.Context())
 		next := lead(nextCtx, "next", server.Endpoints()[0])
-		for { // until it stands in the queue
-			got, err := etcd.Get(b.Context(), "exclusive/", clientv3.WithPrefix(), clientv3.WithCountOnly())
-			if err != nil {
-				b.Fatal(err)
-			}
-			if got.Count == 2 {
-				break
-			}
-		}
+		awaitQueue(b, etcd, 2)
 		b.StartTimer()
 		end(proxy, stop)
 		for who := range began {

@@ -138,9 +138,7 @@ func (i *instance) equip() {
 		c.Token, c.Username, c.Password = "", i.cfg.Username, i.cfg.Password.Reveal()
 	}
 	limits{timeout: i.cfg.RequestTimeout}.limit(c, i.cfg.DialTimeout+time.Second)
-	if *i.cfg.RequireLeader {
-		c.Watcher = &leaderWatcher{c.Watcher}
-	}
+	c.Watcher = &watcher{c.Watcher, *i.cfg.RequireLeader}
 	i.leases = &keptLeases{Lease: c.Lease, kept: map[clientv3.LeaseID]int{}}
 	c.Lease = i.leases
 	if ns := i.cfg.Namespace; ns != "" {

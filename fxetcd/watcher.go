@@ -8,25 +8,39 @@ import (
 	"github.com/fxkit/fxkit/internal/outgoing"
 )
 
-// leaderWatcher asks on the same stream for progress as for the watch: a stream is found by the context's metadata.
-type leaderWatcher struct{ clientv3.Watcher }
-
-func (w *leaderWatcher) Watch(ctx context.Context, key string, opts ...clientv3.OpOption) clientv3.WatchChan {
-	return w.Watcher.Watch(leaderContext{ctx}, key, opts...)
+// watcher gives watches a context that lasts, and asks on the same stream for progress as for the watch: a stream is found by the
+// context's metadata.
+type watcher struct {
+	clientv3.Watcher
+	requireLeader bool
 }
 
-func (w *leaderWatcher) RequestProgress(ctx context.Context) error {
-	return w.Watcher.RequestProgress(leaderContext{ctx})
+func (w *watcher) Watch(ctx context.Context, key string, opts ...clientv3.OpOption) clientv3.WatchChan {
+	return w.Watcher.Watch(streamContext{ctx, w.requireLeader}, key, opts...)
 }
 
-// leaderContext is clientv3.WithRequireLeader, except that it passes each look at the metadata on to the context that it is made from: package watch
-// learns from those when a stream is opened.
-type leaderContext struct{ context.Context }
+func (w *watcher) RequestProgress(ctx context.Context) error {
+	return w.Watcher.RequestProgress(streamContext{ctx, w.requireLeader})
+}
+
+// streamContext is that of a stream. With requireLeader it is clientv3.WithRequireLeader, except that it passes each look at the metadata on
+// to the context that it is made from: package watch learns from those when a stream is opened.
+type streamContext struct {
+	context.Context
+	requireLeader bool
+}
 
 var outgoingKey = outgoing.Key()
 
-func (c leaderContext) Value(key any) any {
-	if key == outgoingKey {
+// lasts is the key of a context whose stream has no deadline, and so the login before the stream is opened has none either: etcd's client
+// gives a watch up for good when that fails at one.
+type lasts struct{}
+
+func (c streamContext) Value(key any) any {
+	switch {
+	case key == lasts{}:
+		return true
+	case key == outgoingKey && c.requireLeader:
 		return clientv3.WithRequireLeader(c.Context).Value(key)
 	}
 	return c.Context.Value(key)

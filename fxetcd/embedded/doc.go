@@ -25,7 +25,8 @@
 //
 // A second server on one folder, in this process or another, is ErrInUse at once. etcd ends its process when it meets an
 // error that it cannot go on with, such as a write-ahead log that cannot be written; this server closes Failed instead, and
-// Module then shuts the application down with exit code 1. Whatever it had acknowledged is safe.
+// Module then shuts the application down with exit code 1. Whatever it had acknowledged is safe. Such a server may be beyond
+// stopping: Stop says so after three seconds, and the folder stays in use until the process ends.
 //
 // # What cannot be kept apart
 //

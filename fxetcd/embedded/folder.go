@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"go.etcd.io/etcd/client/pkg/v3/fileutil"
 )
@@ -30,8 +29,8 @@ func claimFolder(dir string) (release func(), err error) {
 	return release, nil
 }
 
-// tighten takes the folder away from other users, where it is clear that it is the server's: it is empty, or holds its data.
-// A folder that somebody made for other things too keeps its mode, and so does one that is not ours to change.
+// tighten takes the folder away from other users, where it is clear that it is the server's alone: it is empty, or holds its data and nothing
+// else. A folder that somebody made for other things too keeps its mode, and so does one that is not ours to change.
 func tighten(dir string) error {
 	info, err := os.Stat(dir)
 	if err != nil {
@@ -47,9 +46,11 @@ func tighten(dir string) error {
 	if err != nil {
 		return fmt.Errorf("folder %q: %w", dir, err)
 	}
-	_, missing := os.Stat(filepath.Join(dir, "member"))
-	if len(entries) == 0 || missing == nil {
-		_ = os.Chmod(dir, 0o700)
+	for _, entry := range entries {
+		if entry.Name() != "member" {
+			return nil
+		}
 	}
+	_ = os.Chmod(dir, 0o700)
 	return nil
 }

@@ -15,7 +15,8 @@ import (
 // While it stops, what etcd says of its connections is left out: they are closed on purpose.
 func logger(log *zap.Logger, level zapcore.Level, fatal func(error), stopping <-chan struct{}) *zap.Logger {
 	log = log.Named("etcd").WithOptions(
-		zap.WithFatalHook(fatalHook(fatal)),
+		zap.WithFatalHook(deathHook(fatal)),
+		zap.WithPanicHook(deathHook(fatal)),
 		zap.WrapCore(func(c zapcore.Core) zapcore.Core { return &expected{c, stopping} }),
 	)
 	if level > zapcore.DebugLevel && level > log.Level() {
@@ -24,11 +25,12 @@ func logger(log *zap.Logger, level zapcore.Level, fatal func(error), stopping <-
 	return log
 }
 
-// A fatalHook stands in for os.Exit. etcd logs at Fatal what it must not survive, such as a write-ahead log that cannot be
-// written. Ending the goroutine keeps its promise (what failed is never acknowledged) and leaves the rest of the process to its owner.
-type fatalHook func(error)
+// A deathHook stands in for os.Exit, and for a panic that nobody recovers. etcd logs at Fatal what it must not survive, such as a
+// write-ahead log that cannot be written, and at Panic what goes wrong thereafter. Ending the goroutine keeps its promise (what failed is
+// never acknowledged) and leaves the rest of the process to its owner.
+type deathHook func(error)
 
-func (h fatalHook) OnWrite(entry *zapcore.CheckedEntry, fields []zapcore.Field) {
+func (h deathHook) OnWrite(entry *zapcore.CheckedEntry, fields []zapcore.Field) {
 	reason := errors.New(entry.Message)
 	for _, f := range fields {
 		if err, ok := f.Interface.(error); ok && f.Type == zapcore.ErrorType {

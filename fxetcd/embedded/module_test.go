@@ -61,22 +61,6 @@ func TestE7_a_wrong_section_is_an_error_with_its_position(t *testing.T) {
 	assert.ErrorContains(t, app.Err(), `config.yaml:3:5: etcd.embedded.listen: "nowhere" is not host:port`)
 }
 
-// E7: what etcd cannot go on with, say a disk that is full, ends the application, in order and with exit code 1.
-func TestE7_a_server_that_fails_shuts_the_application_down(t *testing.T) {
-	t.Parallel()
-	var s *embedded.Server
-	app := fxtest.New(t, fx.NopLogger, embedded.Module, fx.Populate(&s), fx.Supply(zap.NewNop()), yaml("etcd: {embedded: {dir: %q}}", t.TempDir()))
-	app.RequireStart()
-	require.NoError(t, s.Err())
-	go s.Etcd().GetLogger().Fatal("failed to save Raft hard state and entries", zap.Error(assert.AnError))
-	signal := <-app.Wait()
-	assert.Equal(t, 1, signal.ExitCode)
-	<-s.Failed()
-	require.ErrorIs(t, s.Err(), assert.AnError)
-	assert.ErrorContains(t, s.Err(), "failed to save Raft hard state and entries: ")
-	app.RequireStop()
-}
-
 func TestE7_a_server_starts_once(t *testing.T) {
 	t.Parallel()
 	app := fxtest.New(t, fx.NopLogger, embedded.Module, fx.Supply(zap.NewNop()), yaml("etcd: {embedded: {dir: %q}}", t.TempDir()))

@@ -70,6 +70,7 @@ type Server struct {
 	release  func()        // gives the folder back
 	stopping chan struct{} // closed when Stop begins
 	stopped  chan struct{} // closed when it has ended
+	stopErr  error         // how, once stopped is closed
 }
 
 // Start runs a server and returns when it serves. ctx bounds the start alone; the server runs until Stop.
@@ -131,7 +132,8 @@ func (s *Server) Etcd() *embed.Etcd {
 }
 
 // Failed is closed when the server has met an error that it cannot go on with, such as a full or broken disk. Err tells which.
-// What it acknowledged before is safe; it answers nothing more, and should be stopped.
+// What it acknowledged before is safe; it answers nothing more, and should be stopped. What Stop cannot end of it then lasts as long as the
+// process, and keeps the folder for as long: start the next one in a new process.
 func (s *Server) Failed() <-chan struct{} { return s.fatal }
 
 // Err is the error that closed Failed, or nil.
@@ -239,61 +241,81 @@ func listenPort(e *embed.Etcd) int {
 
 // Stop ends the server at once: clients that are still connected lose their connections and their streams, and nothing that was
 // acknowledged is lost. It returns when the folder and the port are free again, or when ctx ends (without a deadline: after 10 s).
-// A second Stop waits for the first and returns nil.
+// A second Stop waits for the first and returns the same.
+//
+// A server that has failed may not be able to end, its goroutines waiting for the one that met the error. Stop then gives up after 3 s with an
+// error that says so.
 func (s *Server) Stop(ctx context.Context) error {
-	s.mu.Lock()
-	select {
-	case <-s.stopping:
-		s.mu.Unlock()
-		select {
-		case <-s.stopped:
-			return nil
-		case <-ctx.Done():
-			return fmt.Errorf("embedded: stop etcd: %w", context.Cause(ctx))
-		}
-	default:
-		close(s.stopping)
-	}
-	e, release, servers := s.etcd, s.release, s.grpc
-	s.mu.Unlock()
-	if e == nil {
-		close(s.stopped)
-		return nil
-	}
 	if _, bounded := ctx.Deadline(); !bounded {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, stopTimeout)
 		defer cancel()
 	}
+	s.mu.Lock()
+	select {
+	case <-s.stopping:
+	default:
+		close(s.stopping)
+		go s.end(s.etcd, s.grpc, s.release)
+	}
+	s.mu.Unlock()
+	select {
+	case <-s.stopped:
+	case <-ctx.Done():
+		return fmt.Errorf("embedded: stop etcd: still stopping: %w", context.Cause(ctx))
+	}
+	if s.stopErr != nil {
+		return fmt.Errorf("embedded: stop etcd: %w", s.stopErr)
+	}
+	return nil
+}
+
+// end takes down what has started.
+func (s *Server) end(e *embed.Etcd, servers []*grpc.Server, release func()) {
+	defer close(s.stopped)
+	if e == nil {
+		return
+	}
 	// etcd waits for open streams, seven seconds for a watch that a client forgot to end. Its gRPC servers, stopped
 	// beforehand, have none.
-	finished := make(chan struct{})
-	go func() {
-		defer close(finished)
+	closed := background(func() {
 		for _, g := range servers {
 			g.Stop()
 		}
 		e.Close()
-	}()
-	go func() {
-		defer close(s.stopped)
-		defer release()
-		grace := time.NewTimer(closeGrace)
-		defer grace.Stop()
-		select {
-		case <-finished:
-		case <-grace.C:
-			// A connection that never sent a byte (a port scanner's) is one that etcd waits for, before it stops anything, and that
-			// nobody else can close. Leave the connection; stop what has the data.
-			e.Server.HardStop()
-		}
-	}()
+	})
 	select {
-	case <-s.stopped:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("embedded: stop etcd: still stopping: %w", context.Cause(ctx))
+	case <-closed:
+		release()
+		return
+	case <-time.After(closeGrace):
 	}
+	// A connection that never sent a byte (a port scanner's) is one that etcd waits for, before it stops anything, and that
+	// nobody else can close. Leave the connection; stop what has the data.
+	halted := background(func() {
+		e.Server.HardStop()
+		release()
+	})
+	select {
+	case <-halted:
+		return
+	case <-s.fatal:
+	}
+	select {
+	case <-halted:
+	case <-time.After(closeGrace):
+		s.stopErr = fmt.Errorf("it failed before, and what is left of it keeps folder %q until the process ends: %w", s.cfg.Dir, s.Err())
+	}
+}
+
+// background runs fn, and closes the channel when it has returned.
+func background(fn func()) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		fn()
+	}()
+	return done
 }
 
 // etcdConfig is etcd's configuration of this server. hold keeps the port that was chosen until etcd listens on it.

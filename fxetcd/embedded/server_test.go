@@ -14,7 +14,6 @@ import (
 	"github.com/stretchr/testify/require"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
-	"go.uber.org/goleak"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
@@ -22,8 +21,6 @@ import (
 	"github.com/fxkit/fxkit/fxetcd/embedded"
 	"github.com/fxkit/fxkit/fxetcd/etcdtest"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const plenty = 15 * time.Second
 
@@ -56,12 +53,21 @@ func TestE7_the_folder_is_made_for_this_user_alone(t *testing.T) {
 		loose:  0o700, // empty, hence its
 		shared: 0o755, // somebody's for something else too
 	} {
-		s := start(t, embedded.Config{Dir: dir})
-		info, err := os.Stat(dir)
-		require.NoError(t, err)
-		assert.Equal(t, want, info.Mode().Perm(), dir)
-		assert.Equal(t, dir, s.Dir())
+		for range 2 { // the second time with its data in it
+			s, err := embedded.Start(within(t, plenty), embedded.Config{Dir: dir}, embedded.WithLogger(zap.NewNop()))
+			require.NoError(t, err)
+			require.NoError(t, s.Stop(t.Context()))
+			assert.Equal(t, dir, s.Dir())
+			info, err := os.Stat(dir)
+			require.NoError(t, err)
+			assert.Equal(t, want, info.Mode().Perm(), dir)
+		}
 	}
+	require.NoError(t, os.Chmod(loose, 0o755))
+	start(t, embedded.Config{Dir: loose})
+	info, err := os.Stat(loose)
+	require.NoError(t, err)
+	assert.EqualValues(t, 0o700, info.Mode().Perm(), "nothing but its data is in it")
 }
 
 func TestE7_two_servers_on_one_folder_are_a_clear_error(t *testing.T) {

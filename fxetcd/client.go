@@ -13,6 +13,8 @@ import (
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+
+	"github.com/fxkit/fxkit/fxconfig"
 )
 
 // NewClient makes a client and reaches its servers, without Fx. It returns within cfg.DialTimeout, or when ctx ends; its error says why
@@ -24,7 +26,7 @@ func NewClient(ctx context.Context, cfg Config, opts ...Option) (*clientv3.Clien
 			o.apply(&s)
 		}
 	}
-	if err := cfg.Validate(); err != nil {
+	if err := fxconfig.Validate(&cfg); err != nil { // with TLS's, as when a file is read
 		return nil, fmt.Errorf("fxetcd: configuration: %w", err)
 	}
 	i, err := s.create("", cfg)

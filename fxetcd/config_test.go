@@ -226,3 +226,17 @@ func FuzzEndpoints(f *testing.F) {
 		require.NoError(t, c.Close())
 	})
 }
+
+// E1: a Config that is made in Go is held to the same.
+func TestE1_NewClient_refuses_what_a_file_may_not_say(t *testing.T) {
+	t.Parallel()
+	_, err := fxetcd.NewClient(t.Context(), fxetcd.Config{
+		Endpoints: []string{"https://a:1"}, DialTimeout: -1, Startup: fxetcd.Skip,
+		TLS: &fxetcd.TLS{Key: "k.pem", MinVersion: "TLS1.3", CA: "ca.pem", InsecureSkipVerify: true},
+	})
+	assert.ErrorContains(t, err, "fxetcd: configuration: ")
+	assert.ErrorContains(t, err, "dialTimeout: -1ns: must be positive")
+	assert.ErrorContains(t, err, "tls: cert and key belong together: give both, or neither")
+	assert.ErrorContains(t, err, `tls.minVersion: "TLS1.3": "1.2" or "1.3", in quotes`)
+	assert.ErrorContains(t, err, "tls.insecureSkipVerify: accepts any certificate")
+}

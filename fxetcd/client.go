@@ -101,7 +101,7 @@ func (i *instance) clientConfig(s surroundings) clientv3.Config {
 		DialKeepAliveTimeout:  cfg.KeepAliveTimeout,
 		MaxCallSendMsgSize:    int(cfg.MaxSendSize),
 		MaxCallRecvMsgSize:    int(cfg.MaxReceiveSize),
-		MaxUnaryRetries:       cfg.MaxUnaryRetries,
+		MaxUnaryRetries:       cfg.MaxUnaryRetries + 1, // etcd's client counts the first attempt too
 		BackoffWaitBetween:    cfg.BackoffWaitBetween,
 		BackoffJitterFraction: cfg.BackoffJitter,
 		Token:                 cfg.Token.Reveal(),

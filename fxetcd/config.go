@@ -44,7 +44,8 @@ type Config struct {
 	// with rpctypes.ErrNoLeader, and watches end with it. Default (nil): true.
 	RequireLeader *bool `yaml:"requireLeader"`
 
-	// MaxUnaryRetries is how often a call that is safe to repeat is made again when a server is away. Default: 100.
+	// MaxUnaryRetries is how often a call that is safe to repeat is made again when a server is away. With a username, any call is made
+	// again with a new token where the server refused the old one, which counts. Default: 100, as is zero.
 	MaxUnaryRetries uint `yaml:"maxUnaryRetries"`
 	// BackoffWaitBetween is the wait before such a repetition, once every endpoint has had its turn. Default: 25ms.
 	BackoffWaitBetween time.Duration `yaml:"backoffWaitBetween"`

@@ -24,6 +24,7 @@ type endpoint struct {
 	host    string // of tcp
 }
 
+// parseEndpoint is for a text that has no credentials in it.
 func parseEndpoint(text string) (endpoint, error) {
 	e := endpoint{text: text, network: "tcp", address: text}
 	if text == "" {
@@ -38,11 +39,7 @@ func parseEndpoint(text string) (endpoint, error) {
 		case "http", "https":
 			u, err := url.Parse(text)
 			if err != nil {
-				return e, fmt.Errorf("an endpoint is malformed: %w", withoutText(err))
-			}
-			if u.User != nil {
-				// The text may be a password's: it is not repeated.
-				return e, fmt.Errorf("an endpoint at %s contains credentials: they belong in username and password", u.Host)
+				return fail("malformed: %v", withoutText(err))
 			}
 			if u.Path != "" || u.RawQuery != "" || u.Fragment != "" {
 				return fail("nothing may follow the port")
@@ -85,7 +82,24 @@ func parseEndpoint(text string) (endpoint, error) {
 	return e, nil
 }
 
-// withoutText keeps a URL's text, which may hold a password, out of the error about it.
+// refuseCredentials is about a user in front of a host, if only in a text that is no URL. It repeats nothing of a text that may be a
+// password's, and nothing of its neighbours, which may be parts of one with commas: only a host and port that follow.
+func refuseCredentials(texts []string) error {
+	for _, text := range texts {
+		at := strings.LastIndexByte(text, '@')
+		if at < 0 || strings.HasPrefix(text, "unix://") {
+			continue
+		}
+		where := ""
+		if _, err := parseEndpoint(text[at+1:]); err == nil {
+			where = " at " + text[at+1:]
+		}
+		return fmt.Errorf("an endpoint%s contains credentials: they belong in username and password", where)
+	}
+	return nil
+}
+
+// withoutText takes a URL's text out of the error about it, which has it from elsewhere.
 func withoutText(err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {
@@ -110,6 +124,9 @@ func parseEndpoints(texts []string) ([]endpoint, error) {
 	var problems []error
 	var parsed []endpoint
 	seen := map[string]bool{}
+	if err := refuseCredentials(texts); err != nil {
+		return nil, err
+	}
 	for _, text := range texts {
 		e, err := parseEndpoint(text)
 		switch {
@@ -131,13 +148,19 @@ func parseEndpoints(texts []string) ([]endpoint, error) {
 type endpointText []string
 
 func (t *endpointText) UnmarshalText(text []byte) error {
+	parts := strings.Split(string(text), ",")
+	for n, part := range parts {
+		parts[n] = strings.TrimSpace(part)
+	}
+	*t = parts
+	if err := refuseCredentials(parts); err != nil {
+		return err
+	}
 	var problems []error
-	for part := range strings.SplitSeq(string(text), ",") {
-		part = strings.TrimSpace(part)
+	for _, part := range parts {
 		if _, err := parseEndpoint(part); err != nil {
 			problems = append(problems, err)
 		}
-		*t = append(*t, part)
 	}
 	return errors.Join(problems...)
 }

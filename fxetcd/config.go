@@ -19,8 +19,9 @@ type Config struct {
 
 	// DialTimeout is how long startup waits for the instance's servers. Default: 5s.
 	DialTimeout time.Duration `yaml:"dialTimeout"`
-	// RequestTimeout bounds calls whose context has no deadline; watches, keepalives, snapshots and defragmentation excepted. Keep it
-	// below 7s, after which a server without a leader answers, and the client repeats writes unasked. Default: 5s. Negative: none.
+	// RequestTimeout bounds calls whose context has no deadline, but for those that last: Watch, RequestProgress, KeepAlive, GetStream, Snapshot,
+	// SnapshotWithVersion and Defragment. Keep it below 7s, after which a server without a leader answers, and the client repeats
+	// writes unasked. Default: 5s. Negative: none.
 	RequestTimeout time.Duration `yaml:"requestTimeout"`
 	// KeepAliveTime is after how long a silence of the server, while calls or watches wait, the client asks whether it is
 	// still there: at least 10s, which is also the default. Negative: never; then a connection that died silently hangs its callers.

@@ -102,7 +102,7 @@ func askForLeader(ctx context.Context, method string, req, reply any, cc *grpc.C
 // limit puts the limits around a client's calls.
 func (l limits) limit(c *clientv3.Client, keepAliveTimeout time.Duration) {
 	c.KV = clientv3.NewKVFromKVClient(&limitedKV{clientv3.RetryKVClient(c), l}, c)
-	c.Lease = clientv3.NewLeaseFromLeaseClient(&limitedLease{clientv3.RetryLeaseClient(c), l}, c, keepAliveTimeout)
+	c.Lease = &limitedOnce{clientv3.NewLeaseFromLeaseClient(&limitedLease{clientv3.RetryLeaseClient(c), l}, c, keepAliveTimeout), l}
 	c.Cluster = clientv3.NewClusterFromClusterClient(&limitedCluster{clientv3.RetryClusterClient(c), l}, c)
 	c.Auth = clientv3.NewAuthFromAuthClient(&limitedAuth{clientv3.RetryAuthClient(c), l}, c)
 	c.Maintenance = &limitedMaintenance{c.Maintenance, l}
@@ -160,4 +160,16 @@ func (l *limitedLease) LeaseTimeToLive(ctx context.Context, in *pb.LeaseTimeToLi
 
 func (l *limitedLease) LeaseLeases(ctx context.Context, in *pb.LeaseLeasesRequest, opts ...grpc.CallOption) (*pb.LeaseLeasesResponse, error) {
 	return call(l.limits, ctx, in, opts, l.LeaseClient.LeaseLeases)
+}
+
+// limitedOnce is for the one call that is a stream, which it opens, asks once, and closes.
+type limitedOnce struct {
+	clientv3.Lease
+	limits limits
+}
+
+func (l *limitedOnce) KeepAliveOnce(ctx context.Context, id clientv3.LeaseID) (*clientv3.LeaseKeepAliveResponse, error) {
+	ctx, w := l.limits.begin(ctx)
+	out, err := l.Lease.KeepAliveOnce(streamContext{Context: ctx}, id)
+	return out, l.limits.end(w, err)
 }

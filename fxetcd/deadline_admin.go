@@ -110,7 +110,7 @@ func (a *limitedAuth) RoleRevokePermission(ctx context.Context, in *pb.AuthRoleR
 	return call(a.limits, ctx, in, opts, a.AuthClient.RoleRevokePermission)
 }
 
-// limitedMaintenance leaves out Defragment, Snapshot and MoveLeader, which take as long as they take.
+// limitedMaintenance leaves out Defragment and Snapshot, which take as long as they take.
 type limitedMaintenance struct {
 	clientv3.Maintenance
 	limits limits
@@ -137,5 +137,17 @@ func (m *limitedMaintenance) Status(ctx context.Context, endpoint string) (*clie
 func (m *limitedMaintenance) HashKV(ctx context.Context, endpoint string, rev int64) (*clientv3.HashKVResponse, error) {
 	ctx, w := m.limits.begin(ctx)
 	out, err := m.Maintenance.HashKV(ctx, endpoint, rev)
+	return out, m.limits.end(w, err)
+}
+
+func (m *limitedMaintenance) MoveLeader(ctx context.Context, to uint64) (*clientv3.MoveLeaderResponse, error) {
+	ctx, w := m.limits.begin(ctx)
+	out, err := m.Maintenance.MoveLeader(ctx, to)
+	return out, m.limits.end(w, err)
+}
+
+func (m *limitedMaintenance) Downgrade(ctx context.Context, action clientv3.DowngradeAction, version string) (*clientv3.DowngradeResponse, error) {
+	ctx, w := m.limits.begin(ctx)
+	out, err := m.Maintenance.Downgrade(ctx, action, version)
 	return out, m.limits.end(w, err)
 }

@@ -42,9 +42,9 @@
 //
 // # What differs from a client of clientv3.New
 //
-// No call waits for ever: where the caller brings no deadline there is requestTimeout, for all but watches, keepalives, snapshots,
-// defragmentation and the moving of leaders. It spans etcd's own repetitions. Where there was no connection, the error of a deadline says why
-// there was none, and errors.Is finds context.DeadlineExceeded in it.
+// No call waits for ever: where the caller brings no deadline there is requestTimeout, for all but those that last: Watch, RequestProgress,
+// KeepAlive, GetStream, both Snapshots and Defragment. It spans etcd's own repetitions. Where there was no connection, the error of a
+// deadline says why there was none, and errors.Is finds context.DeadlineExceeded in it.
 //
 // Nothing is done in fx.New but to read the configuration and the files that tls names. Credentials are shown at the first call.
 // Certificates, keys and authorities are read again for each connection: replace the files, and new connections use them.

@@ -32,8 +32,8 @@ type streamContext struct {
 
 var outgoingKey = outgoing.Key()
 
-// lasts is the key of a context whose stream has no deadline, and so the login before the stream is opened has none either: etcd's client
-// gives a watch up for good when that fails at one.
+// lasts is the key of a stream's context: the login before the stream is opened has the stream's deadline, or none. etcd's client gives a
+// watch up for good when that login fails at one.
 type lasts struct{}
 
 func (c streamContext) Value(key any) any {

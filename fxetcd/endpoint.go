@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"path"
 	"strconv"
 	"strings"
 )
@@ -21,7 +22,7 @@ type endpoint struct {
 	scheme  string // "", "http", "https" or "unix"
 	network string // "tcp" or "unix"
 	address string // host:port, or a path
-	host    string // of tcp
+	host    string // that its certificate is for; of a socket, as in etcd's client, the name of the file
 }
 
 // parseEndpoint is for a text that has no credentials in it.
@@ -52,7 +53,7 @@ func parseEndpoint(text string) (endpoint, error) {
 			if _, err := url.Parse("unix:///" + rest); err != nil { // as gRPC will
 				return fail("the path cannot be part of a URL: %v", withoutText(err))
 			}
-			e.network = "unix"
+			e.network, e.host = "unix", hostOf(path.Base(rest))
 			return e, nil
 		default:
 			return fail("unknown scheme %q: host:port, http://, https:// or unix://", scheme)

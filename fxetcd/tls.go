@@ -91,12 +91,16 @@ type transport struct{ tls *TLS }
 var _ credentials.TransportCredentials = transport{}
 
 func (t transport) ClientHandshake(ctx context.Context, authority string, conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	host, _, err := net.SplitHostPort(authority)
-	if err != nil {
-		host = authority
-	}
-	cfg := t.tls.config(host)
+	cfg := t.tls.config(hostOf(authority))
 	return credentials.NewTLS(cfg).ClientHandshake(ctx, cfg.ServerName, conn)
+}
+
+// hostOf is an authority without a port.
+func hostOf(authority string) string {
+	if host, _, err := net.SplitHostPort(authority); err == nil {
+		return host
+	}
+	return authority
 }
 
 func (transport) ServerHandshake(net.Conn) (net.Conn, credentials.AuthInfo, error) {

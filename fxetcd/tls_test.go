@@ -1,14 +1,20 @@
 package fxetcd_test
 
 import (
+	"context"
+	"net/url"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/server/v3/embed"
+	"go.uber.org/zap"
 
 	"github.com/fxkit/fxkit/fxetcd"
+	"github.com/fxkit/fxkit/fxetcd/embedded"
 	"github.com/fxkit/fxkit/fxetcd/etcdtest"
 )
 
@@ -51,5 +57,27 @@ func TestE12_a_client_gets_over_a_new_certificate_a_new_authority_and_an_expired
 	got, err := c.Get(within(t, plenty), "k")
 	require.NoError(t, err)
 	assert.Len(t, got.Kvs, 1, "the old client connects anew with the new files")
+	connect(t, cfg)
+}
+
+// E3: a socket has no host for the certificate to be of. As in etcd's client it is the file's name, unless another is configured.
+func TestE3_a_certificate_on_a_socket_needs_a_name_to_expect(t *testing.T) {
+	t.Parallel()
+	ca := etcdtest.NewCA(t)
+	cert, key := ca.Issue(t)
+	dir, err := os.MkdirTemp("", "") // a socket's path must be short
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	s, err := embedded.Start(within(t, plenty), embedded.Config{Dir: t.TempDir()}, embedded.WithLogger(zap.NewNop()), embedded.Configure(func(cfg *embed.Config) {
+		cfg.ListenClientUrls = []url.URL{{Scheme: "unixs", Host: filepath.Join(dir, "etcd.sock")}}
+		cfg.ClientTLSInfo.CertFile, cfg.ClientTLSInfo.KeyFile = cert, key
+	}))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Stop(context.Background())) })
+	cfg := fxetcd.Config{Endpoints: []string{"unix://" + dir + "/etcd.sock"}, TLS: &fxetcd.TLS{CA: ca.File()}, DialTimeout: time.Second}
+	_, err = fxetcd.NewClient(t.Context(), cfg, fxetcd.WithLogger(zap.NewNop()))
+	require.ErrorContains(t, err, "name mismatch: its certificate is for another name; set tls.serverName")
+	require.ErrorContains(t, err, "not etcd.sock")
+	cfg.TLS.ServerName, cfg.DialTimeout = "localhost", plenty
 	connect(t, cfg)
 }

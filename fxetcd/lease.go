@@ -18,15 +18,26 @@ type keptLeases struct {
 	kept map[clientv3.LeaseID]int // by how many KeepAlive
 }
 
+// KeepAlive passes the responses on, to learn when they end: the lease is lost, or nobody wants it kept any more. Whoever ends a keepalive
+// and does not revoke means the lease to expire in its own time.
 func (k *keptLeases) KeepAlive(ctx context.Context, id clientv3.LeaseID) (<-chan *clientv3.LeaseKeepAliveResponse, error) {
 	alive, err := k.Lease.KeepAlive(ctx, id)
 	if err != nil {
 		return alive, err
 	}
 	k.count(id, 1)
-	// Whoever ends a keepalive and does not revoke means the lease to expire in its own time.
-	context.AfterFunc(ctx, func() { k.count(id, -1) })
-	return alive, nil
+	out := make(chan *clientv3.LeaseKeepAliveResponse, cap(alive))
+	go func() {
+		defer close(out)
+		defer k.count(id, -1)
+		for response := range alive {
+			select {
+			case out <- response:
+			default: // nobody reads; etcd's client leaves such responses out, too
+			}
+		}
+	}()
+	return out, nil
 }
 
 func (k *keptLeases) Revoke(ctx context.Context, id clientv3.LeaseID) (*clientv3.LeaseRevokeResponse, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,7 +21,7 @@ import (
 // NewClient makes a client and reaches its servers, without Fx. It returns within cfg.DialTimeout, or when ctx ends; its error says why
 // no server answered. With cfg.Startup Skip it reaches nobody, and returns at once. The client lives until its Close, ctx or not.
 func NewClient(ctx context.Context, cfg Config, opts ...Option) (*clientv3.Client, error) {
-	var s surroundings
+	s := surroundings{logins: new(logins)}
 	for _, o := range opts {
 		if o != nil {
 			o.apply(&s)
@@ -48,6 +49,7 @@ type instance struct {
 	cfg    Config
 	tls    *TLS // nil without
 	source EndpointSource
+	logins *logins
 	leases *keptLeases
 	log    *zap.Logger
 
@@ -62,7 +64,7 @@ const placeholder = "127.0.0.1:0"
 // create makes an instance. It does no I/O but to read the files that tls names.
 func (s surroundings) create(name string, cfg Config) (*instance, error) {
 	cfg.fillDefaults()
-	i := &instance{cfg: cfg, tls: cfg.TLS}
+	i := &instance{cfg: cfg, tls: cfg.TLS, logins: s.logins}
 	i.log = logger(s.log, name, &i.quiet)
 	if len(cfg.Endpoints) == 0 {
 		if s.source == nil {
@@ -139,7 +141,13 @@ func (i *instance) equip() {
 	if i.cfg.Username != "" {
 		c.Token, c.Username, c.Password = "", i.cfg.Username, i.cfg.Password.Reveal()
 	}
-	limits{timeout: i.cfg.RequestTimeout}.limit(c, i.cfg.DialTimeout+time.Second)
+	l := limits{timeout: i.cfg.RequestTimeout}
+	l.limit(c, i.cfg.DialTimeout+time.Second)
+	auth := &sharedAuth{AuthClient: clientv3.RetryAuthClient(c), logins: i.logins, endpoints: strings.Join(i.cfg.Endpoints, ",")}
+	if i.tls != nil {
+		auth.tls = *i.tls
+	}
+	c.Auth = clientv3.NewAuthFromAuthClient(&limitedAuth{auth, l}, c)
 	c.Watcher = &watcher{c.Watcher, *i.cfg.RequireLeader}
 	i.leases = &keptLeases{Lease: c.Lease, kept: map[clientv3.LeaseID]int{}}
 	c.Lease = i.leases

@@ -99,12 +99,11 @@ func askForLeader(ctx context.Context, method string, req, reply any, cc *grpc.C
 	return invoke(ctx, method, req, reply, cc, opts...)
 }
 
-// limit puts the limits around a client's calls.
+// limit puts the limits around a client's calls, but for Auth's.
 func (l limits) limit(c *clientv3.Client, keepAliveTimeout time.Duration) {
 	c.KV = clientv3.NewKVFromKVClient(&limitedKV{clientv3.RetryKVClient(c), l}, c)
 	c.Lease = &limitedOnce{clientv3.NewLeaseFromLeaseClient(&limitedLease{clientv3.RetryLeaseClient(c), l}, c, keepAliveTimeout), l}
 	c.Cluster = clientv3.NewClusterFromClusterClient(&limitedCluster{clientv3.RetryClusterClient(c), l}, c)
-	c.Auth = clientv3.NewAuthFromAuthClient(&limitedAuth{clientv3.RetryAuthClient(c), l}, c)
 	c.Maintenance = &limitedMaintenance{c.Maintenance, l}
 }
 

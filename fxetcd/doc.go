@@ -46,7 +46,8 @@
 // KeepAlive, GetStream, both Snapshots and Defragment. It spans etcd's own repetitions. Where there was no connection, the error of a
 // deadline says why there was none, and errors.Is finds context.DeadlineExceeded in it.
 //
-// Nothing is done in fx.New but to read the configuration and the files that tls names. Credentials are shown at the first call.
+// Nothing is done in fx.New but to read the configuration and the files that tls names. Credentials are shown at the first call. A login costs
+// the server a twentieth of a second of computing: instances that log in at the same time as the same user of the same servers share one.
 // Certificates, keys and authorities are read again for each connection: replace the files, and new connections use them.
 // The name in a server's certificate is checked against serverName, which etcd's client ignores.
 //

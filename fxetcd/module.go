@@ -45,7 +45,7 @@ type params struct {
 }
 
 func newSpec(p params) fxfactory.Spec[*clientv3.Client, Config] {
-	s := surroundings{log: p.Log, source: p.Source, tracer: p.Tracer, meter: p.Meter}
+	s := surroundings{log: p.Log, source: p.Source, tracer: p.Tracer, meter: p.Meter, logins: new(logins)}
 	var clients sync.Map // of *clientv3.Client to the *instance that it belongs to
 	of := func(c *clientv3.Client) *instance {
 		i, _ := clients.Load(c)

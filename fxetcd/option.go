@@ -9,12 +9,13 @@ import (
 // Option is for NewClient. Under Fx the same things are taken from the application.
 type Option interface{ apply(*surroundings) }
 
-// surroundings is what an application lends its clients. All of it is optional.
+// surroundings is what an application lends its clients, all of it optional, and what these have in common.
 type surroundings struct {
 	log    *zap.Logger
 	tracer trace.TracerProvider
 	meter  metric.MeterProvider
 	source EndpointSource
+	logins *logins
 }
 
 type optionFunc func(*surroundings)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
@@ -53,6 +54,15 @@ func keys(tb testing.TB, etcd *clientv3.Client) []string {
 		keys = append(keys, string(kv.Key))
 	}
 	return keys
+}
+
+// holder is the key of whoever has the lock "job".
+func holder(tb testing.TB, etcd *clientv3.Client) *mvccpb.KeyValue {
+	tb.Helper()
+	got, err := etcd.Get(tb.Context(), "exclusive/lock/job/", clientv3.WithFirstCreate()...)
+	require.NoError(tb, err)
+	require.Len(tb, got.Kvs, 1)
+	return got.Kvs[0]
 }
 
 // E10: one process's Locks exclude each other, as those of several do.
@@ -153,14 +163,11 @@ func TestE10_a_lost_lock_ends_its_context(t *testing.T) {
 		why  string
 	}{
 		{"the lease is revoked", func(t *testing.T, etcd *clientv3.Client, _ *etcdtest.Proxy) {
-			leases, err := etcd.Leases(t.Context())
-			require.NoError(t, err)
-			require.Len(t, leases.Leases, 1)
-			_, err = etcd.Revoke(t.Context(), leases.Leases[0].ID)
+			_, err := etcd.Revoke(t.Context(), clientv3.LeaseID(holder(t, etcd).Lease))
 			require.NoError(t, err)
 		}, "no longer exclusive: its "},
 		{"the key is deleted by hand", func(t *testing.T, etcd *clientv3.Client, _ *etcdtest.Proxy) {
-			_, err := etcd.Delete(t.Context(), keys(t, etcd)[0])
+			_, err := etcd.Delete(t.Context(), string(holder(t, etcd).Key))
 			require.NoError(t, err)
 		}, "its key was deleted"},
 		{"the network is gone", func(_ *testing.T, _ *clientv3.Client, proxy *etcdtest.Proxy) { proxy.Drop() }, byTime},

@@ -113,15 +113,15 @@ func (s *source) recall(g *gap) (known bool, err error) {
 
 // fetch reads what happened after a revision, up to and including another, by a watch of its own. If that is much, it reads only a part.
 func (s *source) fetch(ctx context.Context, after, until int64) (batches []*batch, complete bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
-	defer cancel()
-	w, err := s.past.open(after + 1)
+	stream := s.newStream()
+	w, err := stream.open(after+1, s.answers)
 	if err != nil {
-		s.past.release()
 		return nil, false, err
 	}
-	defer s.past.release()
+	defer stream.release()
 	defer w.close()
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
 	question := time.NewTicker(catchUpEvery)
 	defer question.Stop()
 	past := state{entries: map[string]entry{}, revision: after}
@@ -132,13 +132,13 @@ func (s *source) fetch(ctx context.Context, after, until int64) (batches []*batc
 			return batches, false, nil
 		case <-question.C:
 			w.askProgress()
-		case <-s.past.openings.signal:
+		case <-stream.signal:
 			return nil, false, errReopened
 		case response, ok := <-w.response:
-			if err := w.check(response, ok); err != nil {
+			if err := check(response, ok); err != nil {
 				return nil, false, err
 			}
-			if s.past.openings.any() {
+			if stream.resumed() {
 				return nil, false, errReopened
 			}
 			for _, b := range past.apply(response.Events) {

@@ -61,9 +61,7 @@ func TestE11_nothing_is_left_behind_after_the_last_watcher(t *testing.T) {
 		second.await(t, "the snapshot", second.holds("p/1", "1"))
 		first.stop()
 		second.stop()
-		for _, ours := range []string{"watch.(*source).run(", "clientv3.(*watchGRPCStream).run("} {
-			assert.Eventually(t, func() bool { return !strings.Contains(stacks(), ours) }, patience, time.Millisecond, ours)
-		}
+		nothingIsLeft(t)
 	}
 	assert.Equal(t, 3, n.count(watchMethod), "each time the watch was another one")
 
@@ -84,9 +82,75 @@ func TestE11_nothing_is_left_behind_after_the_last_watcher(t *testing.T) {
 		k.stop()
 		late.stop()
 	}
-	for _, ours := range []string{"watch.(*source).run(", "clientv3.(*watchGRPCStream).run("} {
-		assert.Eventually(t, func() bool { return !strings.Contains(stacks(), ours) }, patience, time.Millisecond, ours)
+	nothingIsLeft(t)
+}
+
+// Nor is this one.
+func TestE11_nothing_is_left_behind_by_who_leaves_while_the_client_reconnects(t *testing.T) {
+	server := etcdtest.StartProcess(t)
+	proxy := etcdtest.StartProxy(t, server.Endpoints()[0])
+	c, n := newClient(t, []string{proxy.Endpoint()})
+	writer := server.Client(t)
+	for i := range 20 {
+		put(t, writer, "p/1", fmt.Sprint(i))
+		k := consume(t, c, "p/")
+		k.await(t, "the snapshot", k.holds("p/1", fmt.Sprint(i)))
+		put(t, writer, "p/1", "live")
+		k.await(t, "a change, which shows that the watch is there", k.holds("p/1", "live"))
+		opened := n.count(watchMethod)
+		proxy.Drop()
+		proxy.Reset()
+		if i%2 == 0 { // else at any moment before that
+			eventually(t, func() bool { return n.count(watchMethod) > opened }, "the client opens the stream again")
+		}
+		k.stop()
+		proxy.Heal()
+		nothingIsLeft(t)
 	}
+}
+
+func nothingIsLeft(t *testing.T) {
+	t.Helper()
+	for _, ours := range []string{"watch.(*source).run(", "client/v3.(*watchGRPCStream).run("} {
+		eventually(t, func() bool { return !strings.Contains(stacks(), ours) }, ours)
+	}
+}
+
+// What the client still opens for the first watcher must not become the watch of the second: nobody would learn of its reconnections.
+func TestE11_who_comes_after_one_that_left_during_a_reconnection_notices_a_wiped_server(t *testing.T) {
+	t.Parallel()
+	server := etcdtest.StartProcess(t)
+	writer := server.Client(t)
+	proxy := etcdtest.StartProxy(t, server.Endpoints()[0])
+	c, n := newClient(t, []string{proxy.Endpoint()})
+	cut := func() {
+		opened := n.count(watchMethod)
+		proxy.Drop()
+		proxy.Reset()
+		eventually(t, func() bool { return n.count(watchMethod) > opened }, "the client opens the stream again")
+	}
+	put(t, writer, "p/old", "1")
+	live := func(value string) *consumer {
+		k := consume(t, c, "p/")
+		k.await(t, "the snapshot", k.holds("p/old", "1"))
+		put(t, writer, "p/live", value)
+		k.await(t, "a change, which shows that the watch is there", k.holds("p/live", value))
+		return k
+	}
+	k := live("1")
+	cut()
+	k.stop()
+	proxy.Heal()
+	k = live("2")
+	cut()
+	server.Wipe()
+	server.Restart()
+	for range 10 { // so that revisions alone do not tell
+		put(t, writer, "p/new", "1")
+	}
+	proxy.Heal()
+	k.await(t, "the new state", func() bool { return k.holds("p/new", "1")() && k.lacks("p/old")() })
+	assert.Equal(t, keys(t, writer, "p/"), k.state())
 }
 
 func stacks() string {

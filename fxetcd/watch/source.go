@@ -39,7 +39,6 @@ type source struct {
 	client *clientv3.Client
 	prefix string
 	stream *stream
-	past   *stream // of fetch
 	reader reader
 	wake   chan struct{} // somebody joined
 	paging chan struct{} // held by whoever reads the history
@@ -78,13 +77,20 @@ func newSource(client *clientv3.Client, prefix string) *source {
 	return &source{
 		client:  client,
 		prefix:  prefix,
-		stream:  newStream(client, "live "+prefix, key, end),
-		past:    newStream(client, "past "+prefix, key, end),
+		stream:  newStream(client, key, end),
 		reader:  reader{client: client, key: key, end: end},
 		wake:    make(chan struct{}, 1),
 		paging:  make(chan struct{}, 1),
 		members: map[*subscription]struct{}{},
 	}
+}
+
+func (s *source) newStream() *stream { return newStream(s.client, s.reader.key, s.reader.end) }
+
+// answers asks for no more than a sign of life.
+func (s *source) answers() error {
+	_, err := s.reader.revision(s.client.Ctx())
+	return err
 }
 
 // run keeps the state up to date until nobody subscribes any more or the client is closed. It goes through these states:
@@ -101,7 +107,7 @@ func newSource(client *clientv3.Client, prefix string) *source {
 // one that was asked. A watch that the client has resumed on another connection proves nothing, and is opened again. A state that the server cannot
 // confirm, since its history was compacted or is another one, leads by way of waiting to listing.
 func (s *source) run() {
-	defer s.stream.release()
+	defer func() { s.stream.release() }()
 	failures := 0
 	for {
 		ctx, cancel := s.attempt()
@@ -145,8 +151,9 @@ func (s *source) session(ctx context.Context) error {
 		}
 	}
 	// From the revision itself, not the one after: of a watch that begins in the future the server tells no progress.
-	w, err := s.stream.open(s.state.revision)
+	w, err := s.stream.open(s.state.revision, s.answers)
 	if err != nil {
+		s.stream = s.newStream()
 		return s.doubt(err)
 	}
 	defer w.close()
@@ -249,13 +256,13 @@ func (s *source) follow(ctx context.Context, w *watcher) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-w.stream.openings.signal:
+		case <-w.stream.signal:
 			return errReopened
 		case response, ok := <-w.response:
-			if err := w.check(response, ok); err != nil {
+			if err := check(response, ok); err != nil {
 				return err
 			}
-			if w.stream.openings.any() {
+			if w.stream.resumed() {
 				return errReopened
 			}
 			silent = 0

@@ -1,14 +1,17 @@
 package watch_test
 
 import (
+	"context"
 	"fmt"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc"
 
 	"github.com/fxkit/fxkit/fxetcd/etcdtest"
 	"github.com/fxkit/fxkit/fxetcd/watch"
@@ -190,4 +193,28 @@ func TestE11_a_watch_survives_the_loss_of_quorum(t *testing.T) {
 	}
 	assert.Equal(t, []int64{last - 1, last}, got)
 	assert.Less(t, n.count(watchMethod), 40)
+}
+
+// As when the client has picked an endpoint that is a black hole for the stream, while others answer.
+func TestE11_a_stream_that_does_not_open_is_left_for_another_if_there_is_a_server(t *testing.T) {
+	t.Parallel()
+	server := etcdtest.Start(t)
+	hole := make(chan struct{})
+	var later atomic.Bool
+	c, n := newClient(t, server.Endpoints(), func(cfg *clientv3.Config) {
+		cfg.DialOptions = append(cfg.DialOptions, grpc.WithChainStreamInterceptor(
+			func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+				if !later.Swap(true) {
+					<-hole
+				}
+				return streamer(ctx, desc, cc, method, opts...)
+			}))
+	})
+	t.Cleanup(func() { close(hole) })
+	put(t, c, "p/1", "1")
+	k := consume(t, c, "p/")
+	k.await(t, "the snapshot", k.holds("p/1", "1"))
+	put(t, c, "p/1", "2")
+	k.await(t, "a change", k.holds("p/1", "2"))
+	assert.Equal(t, 2, n.count(watchMethod))
 }

@@ -117,8 +117,8 @@ func nothingIsLeft(t *testing.T) {
 }
 
 // What the client still opens for the first watcher must not become the watch of the second: nobody would learn of its reconnections.
+// Not parallel either.
 func TestE11_who_comes_after_one_that_left_during_a_reconnection_notices_a_wiped_server(t *testing.T) {
-	t.Parallel()
 	server := etcdtest.StartProcess(t)
 	writer := server.Client(t)
 	proxy := etcdtest.StartProxy(t, server.Endpoints()[0])
@@ -140,6 +140,7 @@ func TestE11_who_comes_after_one_that_left_during_a_reconnection_notices_a_wiped
 	k := live("1")
 	cut()
 	k.stop()
+	eventually(t, func() bool { return !strings.Contains(stacks(), "watch.(*source).run(") }, "the first watch has ended")
 	proxy.Heal()
 	k = live("2")
 	cut()

@@ -101,3 +101,26 @@ func TestE11_a_watch_that_is_refused_says_so_once_and_goes_on_when_it_may(t *tes
 	assert.Len(t, k.errs, 1)
 	assert.Len(t, late.errs, 1)
 }
+
+func TestE11_who_may_not_read_the_past_is_told_once(t *testing.T) {
+	t.Parallel()
+	server := etcdtest.StartProcess(t)
+	protect(t, server.Client(t))
+	root, _ := newClient(t, server.Endpoints(), as("root", "r"))
+	reader, n := newClient(t, server.Endpoints(), as("reader", "x"))
+	put(t, root, "p/1", "1")
+	k := consume(t, reader, "p/")
+	k.await(t, "the snapshot", k.holds("p/1", "1"))
+	put(t, root, "p/1", "2")
+	k.await(t, "a change, which shows that the watch is there", k.holds("p/1", "2"))
+	_, err := root.RoleRevokePermission(t.Context(), "p", "p/", clientv3.GetPrefixRangeEnd("p/"))
+	require.NoError(t, err)
+	opened := n.count(watchMethod)
+	late := consume(t, reader, "p/", watch.FromRevision(1))
+	eventually(t, func() bool { return n.count(watchMethod) > opened+3 }, "it goes on trying")
+	late.await(t, "the refusal", func() bool { return len(late.errs) > 0 })
+	require.NoError(t, grant(t, root))
+	late.await(t, "the past", late.holds("p/1", "2"))
+	require.Len(t, late.errs, 1)
+	assert.EqualError(t, late.errs[0], `watch: prefix "p/": etcdserver: permission denied`)
+}

@@ -34,6 +34,7 @@
 //	server wiped, or restored              a change set
 //	a consumer slower than the changes     a change set: the latest of each key that has changed
 //	no permission, wrong password          an error, once; the loop goes on when it may again
+//	a value too large for the client       an error, once; the loop goes on when it is gone
 //	client closed                          ErrClosed, and the end
 //
 // It never gives up: it comes back with growing, random waits of a second at most. Nobody who watches is blocked longer than the own context
@@ -41,7 +42,8 @@
 // is asked every three seconds. Alert on the age of that, more than ten seconds or so: what a cache holds stays readable, but is what was true then.
 //
 // A change set ends in Synced. Before that the consumer holds a mixture that etcd never held; Revisions gives such a set as one group, and a Cache
-// shows it at once. Its deletes come first, at the revision before the gap, then its puts in the order of their revisions.
+// shows it at once. Its deletes come first, at the revision before the gap, then its puts in the order of their revisions. Where the server
+// was wiped or restored, the revision of the deletes is 0, since what was before has none in the history that the server has now.
 //
 // A wiped or restored server is not told apart by any id: it has those of before, and its revisions may be higher than the last one seen.
 // So after each reconnection the server is asked whether its history, at the last revision seen, is what is known: the number
@@ -71,8 +73,9 @@
 //
 // All who watch the same prefix through the same client share one etcd watch, on a gRPC stream of its own, and one copy of
 // the prefix in memory; a snapshot for a second watcher takes one request for the current revision. A consumer that
-// falls behind by more than 1024 events or 4 MiB gets one entry for each key instead of a longer queue. When the last watcher has gone, nothing is
-// left, except that a stream that etcd's client is about to open, while there is no server, can be given up only when that is back, or by closing the client.
+// falls behind by more than 1024 events or 4 MiB gets one entry for each key instead of a longer queue. After an absence etcd's client
+// hands over as much as a thousand revisions at once, and holds them until then. When the last watcher has gone, nothing is
+// left, except that a stream that etcd's client is about to open, while its server is away, can be given up only when that is back, or by closing the client.
 //
 // Values and groups are shared by all who watch: they are for reading only.
 package watch

@@ -8,7 +8,8 @@ type Type int
 const (
 	// Put: the key has the value, since the revision.
 	Put Type = iota
-	// Delete: the key is gone. In a change set that replaces events which the server no longer has, Revision is the one before the gap.
+	// Delete: the key is gone. In a change set that replaces events which the server no longer has, Revision is the one before the gap, or 0
+	// where the server was wiped or restored: the revisions of before mean something else now.
 	Delete
 	// Synced: what has been applied so far is what etcd held at the revision. It ends each snapshot and each change set.
 	Synced
@@ -46,6 +47,7 @@ type batch struct {
 	events   []Event
 	creates  []bool // for each event: it puts a key that was absent
 	set      bool
+	diverged bool  // a set that leads to another history of the server
 	revision int64 // where a watch is after it
 	size     int   // bytes of keys and values
 }
@@ -54,4 +56,16 @@ func (b *batch) add(e Event, creates bool) {
 	b.events = append(b.events, e)
 	b.creates = append(b.creates, creates)
 	b.size += len(e.Key) + len(e.Value)
+}
+
+// without is the events of a revision without the first n, which the consumer has.
+func (b *batch) without(n int) *batch {
+	if b.set || n == 0 {
+		return b
+	}
+	rest := &batch{revision: b.revision}
+	for i := min(n, len(b.events)); i < len(b.events); i++ {
+		rest.add(b.events[i], b.creates[i])
+	}
+	return rest
 }

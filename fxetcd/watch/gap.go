@@ -3,6 +3,7 @@ package watch
 import (
 	"context"
 	"errors"
+	"maps"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -16,6 +17,7 @@ const fetchTimeout = 10 * time.Second
 // gap is a part of the history between where a consumer resumes and where its queue begins. The consumer reads it in pages, as it goes.
 type gap struct {
 	after, until int64
+	seen         int // events of the first revision that the consumer has
 	generation   int // of the server's history, when the queue began
 	ready        []*batch
 	complete     bool // nothing follows what is ready
@@ -27,9 +29,11 @@ type gap struct {
 func (s *source) fill(ctx context.Context, member *subscription, g *gap) (*batch, error) {
 	for {
 		if len(g.ready) > 0 {
-			b := g.ready[0]
-			g.ready = g.ready[1:]
-			g.after = b.revision
+			b := g.ready[0].without(g.seen)
+			g.ready, g.after, g.seen = g.ready[1:], b.revision, 0
+			if len(b.events) == 0 {
+				continue
+			}
 			return b, nil
 		}
 		if g.complete {
@@ -38,7 +42,7 @@ func (s *source) fill(ctx context.Context, member *subscription, g *gap) (*batch
 		}
 		err := s.turn(ctx, g)
 		switch {
-		case errors.Is(err, rpctypes.ErrCompacted), errors.Is(err, errDiverged):
+		case errors.Is(err, rpctypes.ErrCompacted), errors.Is(err, errDiverged), tooLarge(err):
 			s.mu.Lock()
 			member.restart(s.state.resetTo(g.after))
 			s.mu.Unlock()
@@ -47,10 +51,12 @@ func (s *source) fill(ctx context.Context, member *subscription, g *gap) (*batch
 			return nil, nil
 		case err == nil:
 			g.failures = 0
+			member.allow()
 		case refusal(err) != nil:
 			g.failures++
 			backoff.Wait(ctx, retries.Delay(g.failures))
-			return nil, refusal(err)
+			member.report(s.explain(refusal(err)))
+			return nil, nil
 		default:
 			g.failures++
 			backoff.Wait(ctx, retries.Delay(g.failures))
@@ -77,7 +83,7 @@ func (s *source) turn(ctx context.Context, g *gap) error {
 	fetched := make(chan page, 1)
 	go func() { // since a watch that is being opened cannot be given up
 		defer func() { <-s.paging }()
-		batches, complete, err := s.fetch(ctx, g.after, g.until)
+		batches, complete, err := s.fetch(ctx, g.after, g.until, g.generation)
 		fetched <- page{batches, complete, err}
 	}()
 	select {
@@ -112,7 +118,7 @@ func (s *source) recall(g *gap) (known bool, err error) {
 }
 
 // fetch reads what happened after a revision, up to and including another, by a watch of its own. If that is much, it reads only a part.
-func (s *source) fetch(ctx context.Context, after, until int64) (batches []*batch, complete bool, err error) {
+func (s *source) fetch(ctx context.Context, after, until int64, generation int) (batches []*batch, complete bool, err error) {
 	stream := s.newStream()
 	w, err := stream.open(after+1, s.answers)
 	if err != nil {
@@ -122,6 +128,9 @@ func (s *source) fetch(ctx context.Context, after, until int64) (batches []*batc
 	defer w.close()
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
+	if err := s.confirm(ctx, generation); err != nil {
+		return nil, false, err
+	}
 	question := time.NewTicker(catchUpEvery)
 	defer question.Stop()
 	past := state{entries: map[string]entry{}, revision: after}
@@ -155,4 +164,21 @@ func (s *source) fetch(ctx context.Context, after, until int64) (batches []*batc
 		}
 	}
 	return batches, false, nil
+}
+
+// confirm asks whether the server's history is that of the state still. A watch of the past may meet a wiped or restored server before run
+// does; opened before this question, and not resumed since, it tells what happened in the history that the answer is from.
+func (s *source) confirm(ctx context.Context, generation int) error {
+	s.mu.Lock()
+	known := state{entries: maps.Clone(s.state.entries), revision: s.state.revision}
+	changed := s.generation != generation
+	s.mu.Unlock()
+	if changed {
+		return errDiverged
+	}
+	latest, count, err := s.reader.latest(ctx, known.revision)
+	if err == nil && !known.agrees(latest, count) {
+		err = errUnconfirmed
+	}
+	return err
 }

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 
+	"github.com/fxkit/fxkit/fxetcd"
 	"github.com/fxkit/fxkit/fxetcd/watch"
 )
 
@@ -217,6 +218,18 @@ func newClient(tb testing.TB, endpoints []string, change ...func(*clientv3.Confi
 	require.NoError(tb, err)
 	tb.Cleanup(func() { assert.NoError(tb, c.Close()) })
 	return c, n
+}
+
+// managed is a client of package fxetcd, which adds to the context of each watch.
+func managed(tb testing.TB, endpoints []string) *clientv3.Client {
+	tb.Helper()
+	c, err := fxetcd.NewClient(tb.Context(), fxetcd.Config{
+		Endpoints:      endpoints,
+		ConnectBackoff: fxetcd.ConnectBackoff{Base: quick.Backoff.BaseDelay, Max: quick.Backoff.MaxDelay, MinConnectTimeout: quick.MinConnectTimeout},
+	}, fxetcd.WithLogger(zap.NewNop()))
+	require.NoError(tb, err)
+	tb.Cleanup(func() { assert.NoError(tb, c.Close()) })
+	return c
 }
 
 // quick is for clients of servers that come and go within a test.

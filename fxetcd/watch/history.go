@@ -3,9 +3,12 @@ package watch
 import (
 	"slices"
 	"sort"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// How much is kept for those who are behind: of the prefix's latest changes, and in the queue of a consumer. Whichever is reached first counts.
+// How much is kept for those who are behind: of the prefix's latest changes, in the queue of a consumer, and of what
+// a watch delivers before it has proven itself. Whichever is reached first counts.
 const (
 	maxEvents = 1024
 	maxBytes  = 4 << 20
@@ -59,3 +62,19 @@ func (h *history) prepend(older []*batch, revision, until int64) {
 		h.floor, h.events, h.size = revision, events, size
 	}
 }
+
+// backlog is responses that wait.
+type backlog struct {
+	responses    []clientv3.WatchResponse
+	events, size int
+}
+
+func (l *backlog) add(r clientv3.WatchResponse) {
+	l.responses = append(l.responses, r)
+	l.events += len(r.Events)
+	for _, e := range r.Events {
+		l.size += len(e.Kv.Key) + len(e.Kv.Value)
+	}
+}
+
+func (l *backlog) full() bool { return l.events > maxEvents || l.size > maxBytes }

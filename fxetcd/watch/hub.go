@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -32,7 +33,7 @@ func subscribe(client *clientv3.Client, prefix string, member *subscription) *so
 	case s.end != nil:
 		member.finish(s.end)
 	case s.ready && member.start >= 0 && member.start <= s.state.revision:
-		s.admit([]*subscription{member}, s.state.revision)
+		s.admit([]*subscription{member})
 	default:
 		s.joining = append(s.joining, member)
 		s.notify()
@@ -109,14 +110,14 @@ func (s *source) finish() {
 	hub.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.end = fmt.Errorf("watch: prefix %q: %w", s.prefix, ErrClosed)
+	s.end = s.explain(ErrClosed)
 	for _, member := range s.everybody() {
 		member.finish(s.end)
 	}
 }
 
 func (s *source) everybody() []*subscription {
-	all := append([]*subscription(nil), s.joining...)
+	all := slices.Concat(s.joining, s.asking)
 	for _, b := range s.waiting {
 		all = append(all, b.members...)
 	}
@@ -136,6 +137,7 @@ func (s *source) notify() {
 // refusals are what the server says to those who may not watch: waiting alone will not help.
 var refusals = []error{
 	rpctypes.ErrPermissionDenied, rpctypes.ErrUserEmpty, rpctypes.ErrAuthFailed, rpctypes.ErrUserNotFound, rpctypes.ErrInvalidAuthMgmt,
+	errTooLarge,
 }
 
 // tell reports an error that somebody has to do something about, once until it changes or is gone. Others pass by themselves.
@@ -149,11 +151,34 @@ func (s *source) tell(err error) {
 	if errors.Is(s.refused, err) {
 		return
 	}
-	s.refused = fmt.Errorf("watch: prefix %q: %w", s.prefix, err)
+	s.refused = s.explain(err)
 	for _, member := range s.everybody() {
 		member.report(s.refused)
 	}
 }
+
+// allow says that a refusal is over. s.mu is held.
+func (s *source) allow() {
+	if s.refused == nil {
+		return
+	}
+	s.refused = nil
+	for _, member := range s.everybody() {
+		member.allow()
+	}
+	s.mark()
+}
+
+// mark tells those who want to know where the watch is. s.mu is held.
+func (s *source) mark() {
+	for member := range s.members {
+		if member.marks {
+			member.push(&batch{revision: s.state.revision})
+		}
+	}
+}
+
+func (s *source) explain(err error) error { return fmt.Errorf("watch: prefix %q: %w", s.prefix, err) }
 
 // refusal is the known error in err, which from a watch is nothing but text.
 func refusal(err error) error {
@@ -168,9 +193,9 @@ func refusal(err error) error {
 	return nil
 }
 
-// admit begins the subscriptions of members, now that the state holds all that they must see. The server's revision is at least
-// current. s.mu is held.
-func (s *source) admit(members []*subscription, current int64) {
+// admit begins the subscriptions of members, now that the state holds all that they must see: it has come at least as far as the server was
+// after they came. s.mu is held.
+func (s *source) admit(members []*subscription) {
 	for _, member := range members {
 		if member.gone() {
 			continue
@@ -178,12 +203,11 @@ func (s *source) admit(members []*subscription, current int64) {
 		switch {
 		case member.start < 0:
 			member.push(s.state.snapshot())
-		case member.start > current && member.start > s.state.revision:
-			member.push(s.state.resetTo(member.start))
 		case member.start > s.state.revision:
-			member.skipUntil(member.start)
+			member.push(s.state.resetTo(member.start))
 		case member.start < s.history.floor:
-			member.fallBehind(&gap{after: member.start, until: s.state.revision, generation: s.generation})
+			member.fallBehind(&gap{after: member.start, until: s.state.revision, seen: member.seen, generation: s.generation})
+			member.seen = 0
 		default:
 			for _, b := range s.history.since(member.start, s.state.revision) {
 				member.push(b)

@@ -45,7 +45,7 @@ func Mirror[T any](ctx context.Context, c *clientv3.Client, prefix string, decod
 		prefix: prefix, decode: decode, cancel: cancel, done: make(chan struct{}),
 		values: map[string]T{}, broken: map[string]error{}, changed: make(chan struct{}),
 	}
-	member := newSubscription(-1)
+	member := newSubscription(-1, 0)
 	member.marks = true
 	m.source = subscribe(c, prefix, member)
 	b, err := m.source.read(ctx, member)
@@ -67,7 +67,7 @@ func (m *Cache[T]) follow(ctx context.Context, member *subscription) {
 		switch {
 		case err != nil:
 			m.refuse(err)
-			if member.ended() {
+			if errors.Is(err, ErrClosed) {
 				return
 			}
 		case b == nil:
@@ -114,10 +114,10 @@ func (m *Cache[T]) apply(b *batch) {
 		}
 	}
 	m.revision = b.revision
-	m.refused = nil
-	if len(b.events) > 0 {
+	if len(b.events) > 0 || m.refused != nil {
 		m.announce()
 	}
+	m.refused = nil
 }
 
 func (m *Cache[T]) announce() {
@@ -170,7 +170,7 @@ func (m *Cache[T]) Revision() int64 {
 
 // LastContact is when the server last answered anything. A silent one is asked every three seconds: a contact much older than that means that
 // there is no server, and what the cache holds is what was known then.
-func (m *Cache[T]) LastContact() time.Time { return time.Unix(0, m.source.heard.Load()) }
+func (m *Cache[T]) LastContact() time.Time { return *m.source.heard.Load() }
 
 // Err is why the cache may not hold all that etcd does: the values that decode refuses, and whether the server refuses to be watched, or the client is closed.
 func (m *Cache[T]) Err() error {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 
@@ -129,6 +130,7 @@ func TestE11_a_mirror_tells_how_long_ago_it_last_heard_from_the_server(t *testin
 	m := mirror(t, c)
 	first := m.LastContact()
 	assert.WithinRange(t, first, begin.Add(-time.Second), time.Now())
+	assert.NotEqual(t, first, first.Round(0), "its age can be told also when the wall clock is set")
 	eventually(t, func() bool { return m.LastContact().After(first.Add(2 * time.Second)) }, "a server that has nothing to tell is asked")
 	last := put(t, writer, "elsewhere", "x")
 	eventually(t, func() bool { return m.Revision() >= last }, "and so the revision goes on where nothing changes")
@@ -182,4 +184,80 @@ func TestMirror_needs_a_client_and_a_decoder(t *testing.T) {
 func TestTypes_have_names(t *testing.T) {
 	t.Parallel()
 	assert.Equal(t, "Put Delete Synced Reset Type(9)", watch.Put.String()+" "+watch.Delete.String()+" "+watch.Synced.String()+" "+watch.Reset.String()+" "+watch.Type(9).String())
+}
+
+func TestE11_a_mirrors_error_ends_with_the_refusal_and_is_announced(t *testing.T) {
+	t.Parallel()
+	server := etcdtest.StartProcess(t)
+	protect(t, server.Client(t))
+	root, _ := newClient(t, server.Endpoints(), as("root", "r"))
+	proxy := etcdtest.StartProxy(t, server.Endpoints()[0])
+	reader, _ := newClient(t, []string{proxy.Endpoint()}, as("reader", "x"))
+	put(t, root, "p/1", "1")
+	m := mirror(t, reader)
+	_, err := root.RoleRevokePermission(t.Context(), "p", "p/", clientv3.GetPrefixRangeEnd("p/"))
+	require.NoError(t, err)
+	proxy.Reset()
+	eventually(t, func() bool { return m.Err() != nil }, "the refusal")
+	require.ErrorIs(t, m.Err(), rpctypes.ErrPermissionDenied)
+	changed := m.Changed()
+	require.NoError(t, grant(t, root))
+	select {
+	case <-changed:
+		require.NoError(t, m.Err())
+	case <-time.After(patience):
+		require.Fail(t, "nothing is announced", "Err: %v", m.Err())
+	}
+}
+
+func TestE11_a_mirrors_revision_goes_on_after_a_compaction_that_makes_no_difference(t *testing.T) {
+	t.Parallel()
+	server := etcdtest.StartProcess(t)
+	writer := server.Client(t)
+	proxy := etcdtest.StartProxy(t, server.Endpoints()[0])
+	c, _ := newClient(t, []string{proxy.Endpoint()})
+	put(t, writer, "p/a", "1")
+	m := mirror(t, c)
+	proxy.Drop()
+	proxy.Reset()
+	put(t, writer, "elsewhere", "1")
+	last := put(t, writer, "elsewhere", "2")
+	compact(t, writer, last)
+	changed := m.Changed()
+	proxy.Heal()
+	eventually(t, func() bool { return m.Revision() >= last }, "the revision")
+	select {
+	case <-changed:
+		require.Fail(t, "nothing has changed")
+	default:
+	}
+}
+
+func TestE11_who_was_refused_learns_that_the_client_is_closed(t *testing.T) {
+	t.Parallel()
+	server := etcdtest.StartProcess(t)
+	protect(t, server.Client(t))
+	root, _ := newClient(t, server.Endpoints(), as("root", "r"))
+	proxy := etcdtest.StartProxy(t, server.Endpoints()[0])
+	c, err := clientv3.New(clientv3.Config{Endpoints: []string{proxy.Endpoint()}, Logger: zap.NewNop(), Username: "reader", Password: "x"})
+	require.NoError(t, err)
+	put(t, root, "p/1", "1")
+	fast, slow := consume(t, c, "p/"), consume(t, c, "p/")
+	fast.await(t, "the snapshot", fast.holds("p/1", "1"))
+	slow.await(t, "the snapshot", slow.holds("p/1", "1"))
+	slow.pause()
+	put(t, root, "p/1", "2") // this one it takes, and then it stands still
+	fast.await(t, "a change", fast.holds("p/1", "2"))
+	_, err = root.RoleRevokePermission(t.Context(), "p", "p/", clientv3.GetPrefixRangeEnd("p/"))
+	require.NoError(t, err)
+	proxy.Reset()
+	fast.await(t, "the refusal", func() bool { return len(fast.errs) == 1 })
+	require.NoError(t, c.Close())
+	<-fast.done
+	slow.resume()
+	<-slow.done
+	require.ErrorIs(t, fast.errs[1], watch.ErrClosed)
+	require.Len(t, slow.errs, 2)
+	require.ErrorIs(t, slow.errs[0], rpctypes.ErrPermissionDenied)
+	require.ErrorIs(t, slow.errs[1], watch.ErrClosed)
 }

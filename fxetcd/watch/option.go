@@ -3,6 +3,7 @@ package watch
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -65,10 +66,13 @@ func parse(digits string, atLeast int64) (int64, error) {
 
 // ID stands for the i-th event of a group that Revisions gave: After(ID(group, i)) continues behind it. It is a revision in most cases,
 // and fits the id of a server-sent event. Within a change set there may be no such place between two events; then ID stands for one before them.
+// After Reset, and among the deletes by which a consumer learns of a wiped or restored server, there is none at all: that ID leads to Reset.
 func ID(group []Event, i int) string {
 	revision := group[i].Revision
 	changeSet := group[len(group)-1].Type == Synced
 	switch {
+	case group[i].Type == Reset || revision == 0 && group[i].Type == Delete:
+		return strconv.FormatInt(math.MaxInt64, 10) // which no server reaches
 	case i == len(group)-1 || changeSet && (group[i+1].Revision != revision || group[i+1].Type == Synced):
 		return strconv.FormatInt(revision, 10)
 	case changeSet:

@@ -54,34 +54,23 @@ func Revisions(ctx context.Context, c *clientv3.Client, prefix string, opts ...O
 			yield(nil, fmt.Errorf("watch: prefix %q: %w", prefix, o.err))
 			return
 		}
-		member := newSubscription(o.start)
+		member := newSubscription(o.start, o.seen)
 		source := subscribe(c, prefix, member)
 		defer unsubscribe(source, member)
-		seen := o.seen
 		for {
 			b, err := source.read(ctx, member)
 			switch {
 			case err != nil:
-				if ended := member.ended(); !yield(nil, err) || ended {
+				if !yield(nil, err) || errors.Is(err, ErrClosed) {
 					return
 				}
 			case b == nil:
 				return
 			default:
-				events := b.unseen(o.start+1, seen)
-				seen = 0
-				if len(events) > 0 && !yield(events, nil) {
+				if events := b.events; !yield(events[:len(events):len(events)], nil) {
 					return
 				}
 			}
 		}
 	}
-}
-
-// unseen is the events without the first n, if they are those of the revision.
-func (b *batch) unseen(revision int64, n int) []Event {
-	if b.set || b.revision != revision {
-		n = 0
-	}
-	return b.events[min(n, len(b.events)):len(b.events):len(b.events)]
 }

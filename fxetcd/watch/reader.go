@@ -2,9 +2,14 @@ package watch
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"time"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 const (
@@ -20,11 +25,20 @@ type reader struct {
 	key, end string
 }
 
-// snapshot is the whole prefix at one revision, the current one. It is read in pages; if the revision is compacted meanwhile, it fails.
+// errTooLarge is that the client cannot receive a single key.
+var errTooLarge = errors.New("a key's value is larger than the client may receive")
+
+// tooLarge tells whether an answer was larger than the client may receive.
+func tooLarge(err error) bool { return status.Code(err) == codes.ResourceExhausted }
+
+// snapshot is the whole prefix at one revision, the current one. It is read in pages; if the revision is compacted meanwhile, or the
+// server is wiped or restored, it fails. Pages shrink to what the client may receive, and a slow link carries in time.
 func (r reader) snapshot(ctx context.Context) (entries map[string]entry, revision int64, err error) {
 	entries = map[string]entry{}
-	for key, more := r.key, true; more; {
-		page, err := r.get(ctx, key, clientv3.WithRev(revision), clientv3.WithLimit(pageKeys))
+	pages, limit, most := 0, pageKeys, pageKeys
+	for key, more := r.key, true; more; pages++ {
+		asked := time.Now()
+		page, used, err := r.page(ctx, key, limit, clientv3.WithRev(revision))
 		if err != nil {
 			return nil, 0, err
 		}
@@ -36,18 +50,61 @@ func (r reader) snapshot(ctx context.Context) (entries map[string]entry, revisio
 			key = string(kv.Key) + "\x00"
 		}
 		more = page.More
+		if used.tooLarge {
+			most = used.limit
+		}
+		if limit = used.limit; time.Since(asked) < requestTimeout/4 {
+			limit = min(2*limit, most)
+		}
+	}
+	if pages > 1 {
+		first, _, err := r.page(ctx, r.key, sampleKeys, clientv3.WithRev(revision))
+		if err != nil {
+			return nil, 0, err
+		}
+		for _, kv := range first.Kvs { // which were in the first page
+			if !entries[string(kv.Key)].is(kv) {
+				return nil, 0, errUnconfirmed
+			}
+		}
 	}
 	return entries, revision, nil
 }
 
 // latest is, at a revision, the keys put last, and how many keys there are.
 func (r reader) latest(ctx context.Context, revision int64) (kvs []*mvccpb.KeyValue, count int64, err error) {
-	response, err := r.get(ctx, r.key, clientv3.WithRev(revision), clientv3.WithLimit(sampleKeys),
-		clientv3.WithSort(clientv3.SortByModRevision, clientv3.SortDescend))
+	response, _, err := r.page(ctx, r.key, sampleKeys, clientv3.WithRev(revision), clientv3.WithSort(clientv3.SortByModRevision, clientv3.SortDescend))
 	if err != nil {
 		return nil, 0, err
 	}
 	return response.Kvs, response.Count, nil
+}
+
+// used is how many keys a page could have, and whether it was too large before.
+type used struct {
+	limit    int
+	tooLarge bool
+}
+
+// page reads so many keys, or a half of that, and so on, as long as the answer is too large, or takes too long.
+func (r reader) page(ctx context.Context, key string, limit int, opts ...clientv3.OpOption) (*clientv3.GetResponse, used, error) {
+	u := used{limit: limit}
+	for {
+		response, err := r.get(ctx, key, append(opts[:len(opts):len(opts)], clientv3.WithLimit(int64(u.limit)))...)
+		u.tooLarge = u.tooLarge || tooLarge(err)
+		switch {
+		case err == nil:
+			return response, u, nil
+		case ctx.Err() != nil, !tooLarge(err) && !errors.Is(err, context.DeadlineExceeded):
+			return nil, u, err
+		case u.limit > 1:
+			u.limit /= 2
+		case tooLarge(err):
+			return nil, u, fmt.Errorf("%w: %w", errTooLarge, err)
+		default:
+			return nil, u, err
+		}
+	}
 }
 
 // revision is the current one.

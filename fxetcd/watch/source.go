@@ -32,6 +32,8 @@ var (
 	errDiverged = errors.New("the server's history is another one: it was wiped or restored")
 	// errReopened is that the client has resumed the watch on another connection.
 	errReopened = errors.New("the watch was resumed on another connection")
+	// errUnconfirmed is that the server's history looks like another one to somebody who cannot tell for sure: run will.
+	errUnconfirmed = errors.New("the server does not confirm what is known")
 )
 
 // source is the one etcd watch behind all subscriptions of a prefix. See run for its states.
@@ -40,10 +42,10 @@ type source struct {
 	prefix string
 	stream *stream
 	reader reader
-	wake   chan struct{} // somebody joined
-	paging chan struct{} // held by whoever reads the history
-	heard  atomic.Int64  // Unix nanoseconds of the server's last answer
-	refs   int           // of hub; guarded by its mutex
+	wake   chan struct{}             // somebody joined
+	paging chan struct{}             // held by whoever reads the history
+	heard  atomic.Pointer[time.Time] // the server's last answer
+	refs   int                       // of hub; guarded by its mutex
 
 	// Only run uses these.
 	synced   bool // the state continues where a snapshot ended
@@ -56,6 +58,7 @@ type source struct {
 	generation int  // of the server's history
 	history    history
 	joining    []*subscription
+	asking     []*subscription // newcomers for whom the server is asked now
 	members    map[*subscription]struct{}
 	interrupt  context.CancelFunc
 	refused    error
@@ -168,16 +171,26 @@ func (s *source) session(ctx context.Context) error {
 func (s *source) rejoin() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.putBack(s.asking)
 	for _, b := range s.waiting {
-		s.joining = append(s.joining, b.members...)
+		s.putBack(b.members)
 	}
-	s.waiting = nil
+	s.asking, s.waiting = nil, nil
+}
+
+// putBack lets those who have not left meanwhile join again. s.mu is held.
+func (s *source) putBack(members []*subscription) {
+	for _, member := range members {
+		if !member.gone() {
+			s.joining = append(s.joining, member)
+		}
+	}
 }
 
 // doubt draws the conclusion from an error: after some of them the watch cannot go on from the state.
 func (s *source) doubt(err error) error {
 	switch {
-	case errors.Is(err, rpctypes.ErrCompacted):
+	case errors.Is(err, rpctypes.ErrCompacted), tooLarge(err): // pages can be smaller than what a watch delivers at once
 		s.synced = false
 	case errors.Is(err, errDiverged), errors.Is(err, rpctypes.ErrFutureRev):
 		s.synced, s.diverged = false, true
@@ -185,7 +198,10 @@ func (s *source) doubt(err error) error {
 	return err
 }
 
-func (s *source) contact() { s.heard.Store(time.Now().UnixNano()) }
+func (s *source) contact() {
+	now := time.Now()
+	s.heard.Store(&now)
+}
 
 // list replaces the state by what the server has now, and admits those who have come before.
 func (s *source) list(ctx context.Context) error {
@@ -198,32 +214,29 @@ func (s *source) list(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil {
-		s.joining = append(newcomers, s.joining...)
+		s.putBack(newcomers)
 		return err
 	}
 	s.contact()
-	before := s.state.revision
-	changes := s.state.replace(entries, revision)
-	s.history.restart(revision)
 	// Linearizable reads of one history never go back. The server may have been wiped between an error that says nothing of it, such as
 	// a compacted revision, and this read.
-	diverged := s.diverged || revision < before
+	diverged := s.diverged || revision < s.state.revision
 	if diverged {
 		s.generation++
 	}
-	s.synced, s.diverged, s.ready, s.refused = true, false, true, nil
-	for member := range s.members {
-		switch {
-		case diverged && member.ahead(before):
-			member.restart(s.state.resetTo(member.start))
-		case diverged:
-			member.skipUntil(0)  // a revision of the other history
-			member.push(changes) // also where nothing differs: revisions mean something else from here on
-		case len(changes.events) > 1:
+	changes := s.state.replace(entries, revision, diverged)
+	s.history.restart(revision)
+	s.synced, s.diverged, s.ready = true, false, true
+	// Another history is told of also where nothing differs: revisions mean something else from here on.
+	if diverged || len(changes.events) > 1 {
+		for member := range s.members {
 			member.push(changes)
 		}
+	} else {
+		s.mark()
 	}
-	s.admit(newcomers, revision)
+	s.allow()
+	s.admit(newcomers)
 	return nil
 }
 
@@ -238,19 +251,23 @@ func (s *source) verify(ctx context.Context) error {
 		return errDiverged
 	}
 	s.mu.Lock()
-	s.refused = nil
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	s.allow()
 	return nil
 }
 
-// follow applies what the watch delivers, until it fails. What comes before the first answer about progress waits for that.
+// follow applies what the watch delivers, until it fails. What comes before the first answer about progress waits for that, unless it is too
+// much: of a server that has been away from for long there is none before it has delivered everything.
 func (s *source) follow(ctx context.Context, w *watcher) error {
 	tick := time.NewTicker(progressEvery)
 	defer tick.Stop()
 	question := time.NewTimer(0)
 	defer question.Stop()
 	s.notify() // somebody may have joined while there was no watch
-	var early []clientv3.WatchResponse
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	answers := make(chan answer, 1)
+	var early backlog
 	proven, silent := false, 0
 	for {
 		select {
@@ -267,17 +284,20 @@ func (s *source) follow(ctx context.Context, w *watcher) error {
 			}
 			silent = 0
 			s.contact()
-			early = append(early, response)
-			if proven = proven || response.IsProgressNotify(); proven {
-				for _, r := range early {
+			early.add(response)
+			if proven = proven || response.IsProgressNotify(); proven || early.full() {
+				for _, r := range early.responses {
 					s.advance(r)
 				}
-				early = nil
+				early = backlog{}
 			}
 		case <-s.wake:
-			if err := s.question(ctx); err != nil {
-				return err
+			s.question(ctx, answers)
+		case a := <-answers:
+			if a.err != nil {
+				return a.err
 			}
+			s.answered(a.revision)
 			question.Reset(0)
 		case <-question.C:
 			if !proven || len(s.waiting) > 0 {
@@ -305,35 +325,47 @@ func (s *source) advance(response clientv3.WatchResponse) {
 	}
 	if revision := response.Header.GetRevision(); response.IsProgressNotify() && revision > s.state.revision {
 		s.state.progress(revision)
-		for member := range s.members {
-			if member.marks {
-				member.push(&batch{revision: revision})
-			}
-		}
+		s.mark()
 	}
 	s.lift()
 }
 
-// question asks for the revision that newcomers must see.
-func (s *source) question(ctx context.Context) error {
-	s.mu.Lock()
-	newcomers := s.joining
-	s.joining = nil
-	s.mu.Unlock()
-	if len(newcomers) == 0 {
-		return nil
-	}
-	revision, err := s.reader.revision(ctx)
+// answer is what the server says about its revision.
+type answer struct {
+	revision int64
+	err      error // a refusal: everything else passes
+}
+
+// question asks for the revision that newcomers must see, unless that is under way. Nobody else waits for the answer meanwhile.
+func (s *source) question(ctx context.Context, answers chan<- answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err != nil {
-		s.joining = append(newcomers, s.joining...)
-		return err
+	if len(s.asking) > 0 || len(s.joining) == 0 {
+		return
 	}
+	s.asking, s.joining = s.joining, nil
+	go func() {
+		for failures := 1; ; failures++ {
+			revision, err := s.reader.revision(ctx)
+			if err == nil || refusal(err) != nil {
+				answers <- answer{revision, err}
+				return
+			}
+			if !backoff.Wait(ctx, retries.Delay(failures)) {
+				return
+			}
+		}
+	}()
+}
+
+func (s *source) answered(revision int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.contact()
-	s.waiting = append(s.waiting, barrier{newcomers, revision})
+	s.waiting = append(s.waiting, barrier{s.asking, revision})
+	s.asking = nil
 	s.lift()
-	return nil
+	s.notify() // others may have come meanwhile
 }
 
 // lift admits those who have what they wait for.
@@ -341,7 +373,7 @@ func (s *source) lift() {
 	rest := s.waiting[:0]
 	for _, b := range s.waiting {
 		if b.revision <= s.state.revision {
-			s.admit(b.members, b.revision)
+			s.admit(b.members)
 		} else {
 			rest = append(rest, b)
 		}

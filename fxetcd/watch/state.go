@@ -21,6 +21,11 @@ type entry struct {
 	revision int64 // of the last put
 }
 
+// is tells whether the entry is what the server holds. No key has the revision 0 of an entry that is not there.
+func (e entry) is(kv *mvccpb.KeyValue) bool {
+	return e.revision == kv.ModRevision && bytes.Equal(e.value, kv.Value)
+}
+
 // apply moves the state forward by what a watch delivered, and returns it by revision. What the state has already is left out:
 // the server repeats itself after a reconnection, and a watch is opened before the snapshot that it continues is read.
 func (s *state) apply(events []*clientv3.Event) []*batch {
@@ -60,12 +65,17 @@ func (s *state) moveTo(revision int64) {
 // replace makes the state what a new snapshot holds, and returns the difference as a change set, which may be nothing but Synced.
 //
 // Deletes come first, at the revision before the gap, and puts follow in the order of their revisions. So whoever stops in the
-// middle of a change set may resume after the revision of the last event it has seen, and misses nothing.
-func (s *state) replace(entries map[string]entry, revision int64) *batch {
-	b := &batch{set: true, revision: revision}
+// middle of a change set may resume after the revision of the last event it has seen, and misses nothing. If the server's history
+// is another one, the revision before the gap is none of it, and deletes have none.
+func (s *state) replace(entries map[string]entry, revision int64, diverged bool) *batch {
+	b := &batch{set: true, diverged: diverged, revision: revision}
+	gap := s.revision
+	if diverged {
+		gap = 0
+	}
 	for key := range s.entries {
 		if _, ok := entries[key]; !ok {
-			b.add(Event{Type: Delete, Key: key, Revision: s.revision}, false)
+			b.add(Event{Type: Delete, Key: key, Revision: gap}, false)
 		}
 	}
 	slices.SortFunc(b.events, func(x, y Event) int { return cmp.Compare(x.Key, y.Key) })
@@ -132,8 +142,7 @@ func (s *state) agrees(latest []*mvccpb.KeyValue, count int64) bool {
 		newest = max(newest, e.revision)
 	}
 	for i, kv := range latest {
-		own, ok := s.entries[string(kv.Key)]
-		if !ok || own.revision != kv.ModRevision || !bytes.Equal(own.value, kv.Value) || (i == 0 && kv.ModRevision != newest) {
+		if !s.entries[string(kv.Key)].is(kv) || (i == 0 && kv.ModRevision != newest) {
 			return false
 		}
 	}

@@ -12,20 +12,22 @@ import (
 // one for each key that the consumer knows or that exists, however long it stays away. The consumer gets those as one change set.
 type subscription struct {
 	start int64 // the revision to resume after; -1: start with a snapshot
+	seen  int   // events of the revision after start that the consumer has; until something was pushed
 	marks bool  // wants to be told of revisions without changes
 	wake  chan struct{}
 
 	mu       sync.Mutex
 	left     bool
-	behind   *gap  // what happened before the queue begins
-	skip     int64 // leave out what is not after this revision: the consumer has it
+	behind   *gap // what happened before the queue begins
 	queue    []*batch
 	events   int
 	size     int
 	pending  map[string]change // not nil: instead of the queue
+	diverged bool              // pending leads to another history of the server
 	order    int
 	reset    *Event // not nil: before pending
 	revision int64
+	refusal  error // told last, and not over
 	err      error // to be told next
 	end      error // nothing follows after it
 }
@@ -37,8 +39,8 @@ type change struct {
 	order int
 }
 
-func newSubscription(start int64) *subscription {
-	return &subscription{start: start, wake: make(chan struct{}, 1)}
+func newSubscription(start int64, seen int) *subscription {
+	return &subscription{start: start, seen: seen, wake: make(chan struct{}, 1)}
 }
 
 func (s *subscription) notify() {
@@ -51,8 +53,10 @@ func (s *subscription) notify() {
 func (s *subscription) push(b *batch) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if b = s.unskipped(b); b == nil {
-		return
+	if !s.marks {
+		if b = s.unseen(b); len(b.events) == 0 {
+			return
+		}
 	}
 	if s.pending == nil && len(s.queue) > 0 && (s.events+len(b.events) > maxEvents || s.size+b.size > maxBytes) {
 		s.pending = map[string]change{}
@@ -69,21 +73,14 @@ func (s *subscription) push(b *batch) {
 	s.notify()
 }
 
-// unskipped is b without what the consumer has, or nil.
-func (s *subscription) unskipped(b *batch) *batch {
-	if s.skip == 0 || (!b.set && b.revision > s.skip) {
+// unseen is the first batch without what the consumer has.
+func (s *subscription) unseen(b *batch) *batch {
+	n := s.seen
+	s.seen = 0
+	if b.revision != s.start+1 {
 		return b
 	}
-	if !b.set {
-		return nil
-	}
-	rest := &batch{set: true, revision: max(b.revision, s.skip)}
-	for i, e := range b.events {
-		if e.Type != Put || e.Revision > s.skip {
-			rest.add(e, b.creates[i])
-		}
-	}
-	return rest
+	return b.without(n)
 }
 
 // enqueue keeps at most one mark, a batch without events, at the end of the queue.
@@ -98,6 +95,9 @@ func (s *subscription) enqueue(b *batch) {
 }
 
 func (s *subscription) fold(b *batch) {
+	if b.diverged {
+		s.diverge()
+	}
 	for i, e := range b.events {
 		old, folded := s.pending[e.Key]
 		s.order++
@@ -123,9 +123,21 @@ func (s *subscription) fold(b *batch) {
 	s.revision = b.revision
 }
 
-// unfold is what is pending as a change set, in the order in which it happened.
+// diverge prepares what is pending for what another history of the server has instead, as state.replace does: the revisions of deletes are
+// none of that, and the puts that it does not replace are those that it has too.
+func (s *subscription) diverge() {
+	s.diverged = true
+	for key, c := range s.pending {
+		if c.event.Type == Delete {
+			c.event.Revision = 0
+			s.pending[key] = c
+		}
+	}
+}
+
+// unfold is what is pending as a change set, in the order in which it happened, as far as that was in one history of the server.
 func (s *subscription) unfold() *batch {
-	b := &batch{set: true, revision: s.revision}
+	b := &batch{set: true, diverged: s.diverged, revision: s.revision}
 	if s.reset != nil {
 		b.add(*s.reset, false)
 	}
@@ -133,12 +145,17 @@ func (s *subscription) unfold() *batch {
 	for _, c := range s.pending {
 		changes = append(changes, c)
 	}
-	slices.SortFunc(changes, func(x, y change) int { return cmp.Compare(x.order, y.order) })
+	slices.SortFunc(changes, func(x, y change) int {
+		if s.diverged {
+			return cmp.Or(cmp.Compare(x.event.Revision, y.event.Revision), cmp.Compare(x.order, y.order))
+		}
+		return cmp.Compare(x.order, y.order)
+	})
 	for _, c := range changes {
 		b.add(c.event, !c.known)
 	}
 	b.add(Event{Type: Synced, Revision: s.revision}, false)
-	s.pending, s.reset, s.order = nil, nil, 0
+	s.pending, s.diverged, s.reset, s.order = nil, false, nil, 0
 	return b
 }
 
@@ -146,17 +163,27 @@ func (s *subscription) unfold() *batch {
 func (s *subscription) restart(b *batch) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.queue, s.events, s.size, s.pending, s.reset, s.skip, s.behind = nil, 0, 0, nil, nil, 0, nil
+	s.queue, s.events, s.size, s.pending, s.diverged, s.reset, s.behind, s.seen = nil, 0, 0, nil, false, nil, nil, 0
 	s.enqueue(b)
 	s.notify()
 }
 
-// report tells the consumer of an error, after which more may come.
+// report tells the consumer of a refusal, after which more may come, once until it is another one or over.
 func (s *subscription) report(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.err = err
+	if s.refusal != nil && s.refusal.Error() == err.Error() {
+		return
+	}
+	s.refusal, s.err = err, err
 	s.notify()
+}
+
+// allow says that a refusal is over.
+func (s *subscription) allow() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refusal, s.err = nil, nil
 }
 
 // finish tells the consumer why nothing more comes.
@@ -192,27 +219,6 @@ func (s *subscription) take() (*batch, *gap, error) {
 	default:
 		return nil, nil, s.end
 	}
-}
-
-// ended tells whether nothing follows: the reason was taken, or is next.
-func (s *subscription) ended() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.end != nil && s.err == nil && (s.behind != nil || s.pending == nil && len(s.queue) == 0)
-}
-
-// skipUntil lets the subscription begin after a revision that the state has not reached.
-func (s *subscription) skipUntil(revision int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.skip = revision
-}
-
-// ahead tells whether the consumer knows more than the state did.
-func (s *subscription) ahead(of int64) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.skip > of
 }
 
 // fallBehind puts a gap before the queue, and closeGap takes it away.

@@ -92,41 +92,51 @@ func TestE11_a_watch_does_not_notice_a_reconnection_or_a_restart(t *testing.T) {
 
 func TestE11_a_wiped_server_is_noticed_though_it_looks_the_same(t *testing.T) {
 	t.Parallel()
-	for _, more := range []int{0, 3, 30} {
-		t.Run(fmt.Sprintf("and has seen %d changes since", more), func(t *testing.T) {
-			t.Parallel()
-			server := etcdtest.StartProcess(t)
-			writer, _ := newClient(t, server.Endpoints())
-			proxy := etcdtest.StartProxy(t, server.Endpoints()[0])
-			c, _ := newClient(t, []string{proxy.Endpoint()})
-			for i := range 8 {
-				put(t, writer, fmt.Sprintf("p/%d", i), "old")
-			}
-			k := consume(t, c, "p/")
-			k.await(t, "the snapshot", func() bool { return len(k.groups) == 1 })
-			put(t, writer, "p/7", "last")
-			k.await(t, "a change, which shows that the watch is there", k.holds("p/7", "last"))
-
-			proxy.Drop() // so that the watch is not told that there is no leader, as it is while a server starts
-			proxy.Reset()
-			server.Wipe()
-			server.Restart()
-			for i := range more {
-				put(t, writer, fmt.Sprintf("p/%d", i%2), strconv.Itoa(i))
-			}
-			put(t, writer, "p/new", "1")
-			healed := time.Now()
-			proxy.Heal()
-			k.await(t, "the new state", func() bool {
-				return k.holds("p/new", "1")() && k.lacks("p/7")()
-			})
-			assert.Less(t, time.Since(healed), 5*time.Second)
-			assert.Equal(t, keys(t, c, "p/"), k.state())
-			put(t, writer, "p/new", "2")
-			k.await(t, "a change after it", k.holds("p/new", "2"))
-			assert.Equal(t, keys(t, c, "p/"), k.state())
-		})
+	clients := map[string]func(testing.TB, []string) *clientv3.Client{
+		"plain":   func(tb testing.TB, endpoints []string) *clientv3.Client { c, _ := newClient(tb, endpoints); return c },
+		"managed": managed,
 	}
+	for kind, client := range clients {
+		for _, more := range []int{0, 3, 30} {
+			t.Run(fmt.Sprintf("by a %s client, and has seen %d changes since", kind, more), func(t *testing.T) {
+				t.Parallel()
+				aWipedServerIsNoticed(t, client, more)
+			})
+		}
+	}
+}
+
+func aWipedServerIsNoticed(t *testing.T, client func(testing.TB, []string) *clientv3.Client, more int) {
+	server := etcdtest.StartProcess(t)
+	writer, _ := newClient(t, server.Endpoints())
+	proxy := etcdtest.StartProxy(t, server.Endpoints()[0])
+	c := client(t, []string{proxy.Endpoint()})
+	for i := range 8 {
+		put(t, writer, fmt.Sprintf("p/%d", i), "old")
+	}
+	k := consume(t, c, "p/")
+	k.await(t, "the snapshot", func() bool { return len(k.groups) == 1 })
+	put(t, writer, "p/7", "last")
+	k.await(t, "a change, which shows that the watch is there", k.holds("p/7", "last"))
+
+	proxy.Drop() // so that the watch is not told that there is no leader, as it is while a server starts
+	proxy.Reset()
+	server.Wipe()
+	server.Restart()
+	for i := range more {
+		put(t, writer, fmt.Sprintf("p/%d", i%2), strconv.Itoa(i))
+	}
+	put(t, writer, "p/new", "1")
+	healed := time.Now()
+	proxy.Heal()
+	k.await(t, "the new state", func() bool {
+		return k.holds("p/new", "1")() && k.lacks("p/7")()
+	})
+	assert.Less(t, time.Since(healed), 5*time.Second)
+	assert.Equal(t, keys(t, c, "p/"), k.state())
+	put(t, writer, "p/new", "2")
+	k.await(t, "a change after it", k.holds("p/new", "2"))
+	assert.Equal(t, keys(t, c, "p/"), k.state())
 }
 
 // From here on revisions mean something else, which whoever resumes by them has to know.

@@ -161,6 +161,8 @@ func TestE11_a_watch_resumes_after_any_event(t *testing.T) {
 	assert.Equal(t, []string{"2", "3.1", "3.2", "3", "4"}, ids)
 	for i, id := range ids[:4] {
 		assert.Equal(t, brief(all[i+1:]), brief(first(t, c, 4-i, watch.After(id))), "after %s", id)
+		other, _ := newClient(t, server.Endpoints()) // whose watch has to ask the server for the past
+		assert.Equal(t, brief(all[i+1:]), brief(first(t, other, 4-i, watch.After(id))), "after %s", id)
 	}
 	assert.Equal(t, watch.Synced, first(t, c, 3, watch.After(""))[2].Type, "the empty id is a snapshot")
 }
@@ -182,6 +184,12 @@ func TestE11_the_ids_of_a_change_set_never_lead_past_its_rest(t *testing.T) {
 	assert.Equal(t, []string{"4", "5", "6", "7", "9", "12"}, ids)
 	assert.Equal(t, "9", watch.ID([]watch.Event{{Type: watch.Put, Key: "a", Revision: 9}, {Type: watch.Synced, Revision: 9}}, 0),
 		"Synced adds nothing that could be missed")
+
+	const toReset = "9223372036854775807" // which no server reaches
+	again := []watch.Event{{Type: watch.Reset, Revision: 3}, {Type: watch.Put, Key: "a", Revision: 9}, {Type: watch.Synced, Revision: 12}}
+	assert.Equal(t, []string{toReset, "9", "12"}, []string{watch.ID(again, 0), watch.ID(again, 1), watch.ID(again, 2)})
+	wiped := []watch.Event{{Type: watch.Delete, Key: "x"}, {Type: watch.Put, Key: "a", Revision: 2}, {Type: watch.Synced, Revision: 12}}
+	assert.Equal(t, []string{toReset, "2", "12"}, []string{watch.ID(wiped, 0), watch.ID(wiped, 1), watch.ID(wiped, 2)})
 }
 
 func TestAn_option_that_makes_no_sense_is_an_error_in_the_sequence(t *testing.T) {

@@ -2,88 +2,136 @@ package registry
 
 import (
 	"context"
+	"math"
 	"strings"
 	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/fxkit/fxkit/fxetcd/watch"
 )
 
-// watchedAlone is how many registrations are watched each by itself. Processes with more watch the whole namespace instead.
+// watchedAlone is how many keys are watched each by itself. Processes with more watch the services they belong to instead.
 const watchedAlone = 8
+
+// sentry is a watch of a registration's key, or of all keys of a service, for those registrations that it guards.
+type sentry struct {
+	members int
+	end     context.CancelFunc
+}
 
 // guard begins to watch over the key of a registration, so that it is put back at once when it vanishes: deleted by hand, with its
 // revoked lease, or with all of the server's data. The keepalive alone would tell of a lost lease after a third of the TTL, and of a
 // deleted key never. r.mu is held.
 func (r *Registry) guard(g *Registration) {
-	if r.closed {
+	if r.closed || g.guardedBy != "" {
 		return
 	}
-	alone := 0
-	for _, other := range r.registrations {
-		if other.unguard != nil && !other.shared {
-			alone++
-		}
+	prefix := servicePrefix(r.cfg.Namespace, g.in.Service)
+	if r.sentries[prefix] == nil && r.watchedAlone() < watchedAlone {
+		prefix = g.key
 	}
-	if alone < watchedAlone {
-		g.unguard = r.start(func(ctx context.Context) { r.watch(ctx, g.key) })
-		return
+	s := r.sentries[prefix]
+	if s == nil {
+		since := g.revision
+		s = &sentry{end: r.start(func(ctx context.Context) { r.watch(ctx, prefix, since) })}
+		r.sentries[prefix] = s
 	}
-	g.shared = true
-	g.unguard = func() { g.shared = false }
-	if !r.guarded {
-		r.guarded = true
-		r.start(func(ctx context.Context) { r.watch(ctx, r.cfg.Namespace+"/") })
-	}
+	s.members++
+	g.guardedBy = prefix
 }
 
-// watch tells the registrations under a prefix what happens to their keys.
-func (r *Registry) watch(ctx context.Context, prefix string) {
-	first := true
+func (r *Registry) watchedAlone() (n int) {
+	for prefix := range r.sentries {
+		if !strings.HasSuffix(prefix, "/") {
+			n++
+		}
+	}
+	return n
+}
+
+// unguard ends that. r.mu is held.
+func (r *Registry) unguard(g *Registration) {
+	s := r.sentries[g.guardedBy]
+	if s == nil {
+		return
+	}
+	if s.members--; s.members == 0 {
+		s.end()
+		delete(r.sentries, g.guardedBy)
+	}
+	g.guardedBy = ""
+}
+
+// watch tells the registrations under a prefix what happens to their keys, which were there at the revision since.
+func (r *Registry) watch(ctx context.Context, prefix string, since int64) {
+	first, seen := true, since
 	for group, err := range watch.Revisions(ctx, r.client, prefix) {
 		if err != nil {
-			continue // without the right to read there is no guard; the keeper tells what else is wrong
+			if ctx.Err() == nil {
+				r.log.Warn("registered keys cannot be watched: one that is deleted by hand is not put back", zap.String("prefix", prefix), zap.Error(err))
+			}
+			continue
 		}
-		snapshot := first || group[0].Type == watch.Reset
-		first = false
-		r.observe(prefix, group, snapshot)
+		revision := group[len(group)-1].Revision
+		switch {
+		case revision < seen || (group[0].Type == watch.Delete && group[0].Revision == 0):
+			r.doubt(prefix)
+		case first:
+			r.compare(prefix, group, revision)
+			fallthrough
+		default:
+			r.observe(group)
+		}
+		first, seen = false, revision
 	}
 }
 
-func (r *Registry) observe(prefix string, group []watch.Event, snapshot bool) {
+// observe looks for what this process has not done. A put of the same value counts as well: it may be another process's, or under no lease.
+func (r *Registry) observe(group []watch.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	present := map[string]bool{}
 	for _, e := range group {
 		g := r.registrations[e.Key]
 		if g == nil {
 			continue
 		}
-		switch e.Type {
-		case watch.Put:
-			present[e.Key] = true
-			if string(e.Value) != g.value && e.Revision > g.revision {
-				g.lost()
-			}
-		case watch.Delete:
-			if e.Revision >= g.revision {
-				g.lost()
-			}
-		case watch.Reset, watch.Synced:
-		}
-	}
-	if !snapshot {
-		return
-	}
-	revision := group[len(group)-1].Revision
-	for key, g := range r.registrations {
-		if strings.HasPrefix(key, prefix) && !present[key] && g.revision <= revision {
-			g.lost()
+		if (e.Type == watch.Put && e.Revision > g.revision) || (e.Type == watch.Delete && e.Revision >= g.revision) {
+			g.lost(e.Revision)
 		}
 	}
 }
 
-// lost has the key put back, or the keeper see that it is there after all. The registry's mutex is held.
-func (g *Registration) lost() {
+// compare looks for what a snapshot lacks.
+func (r *Registry) compare(prefix string, snapshot []watch.Event, revision int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	present := map[string]bool{}
+	for _, e := range snapshot {
+		present[e.Key] = true
+	}
+	for key, g := range r.registrations {
+		if strings.HasPrefix(key, prefix) && !present[key] && g.revision <= revision {
+			g.lost(revision)
+		}
+	}
+}
+
+// doubt has all keys looked at: the server was wiped or restored, and its revisions tell nothing about those of before.
+func (r *Registry) doubt(prefix string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for key, g := range r.registrations {
+		if strings.HasPrefix(key, prefix) {
+			g.lost(math.MaxInt64)
+		}
+	}
+}
+
+// lost has the key put back, or the keeper see that it is there after all. While a task is on its way to etcd, its answer decides: it is
+// compared with the revision at which the key went. The registry's mutex is held.
+func (g *Registration) lost(revision int64) {
+	g.lostAt = max(g.lostAt, revision)
 	if g.want == online && (g.have || g.err != nil) {
 		g.have, g.dirty, g.retryAt = false, true, time.Time{}
 		g.announce()

@@ -2,12 +2,15 @@ package registry_test
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
@@ -42,6 +45,8 @@ const (
 	aliveMethod  = "/etcdserverpb.Lease/LeaseKeepAlive"
 	revokeMethod = "/etcdserverpb.Lease/LeaseRevoke"
 	watchMethod  = "/etcdserverpb.Watch/Watch"
+	putMethod    = "/etcdserverpb.KV/Put"
+	txnMethod    = "/etcdserverpb.KV/Txn"
 )
 
 func newClient(tb testing.TB, endpoints []string, change ...func(*clientv3.Config)) (*clientv3.Client, *calls) {
@@ -71,6 +76,16 @@ func newClient(tb testing.TB, endpoints []string, change ...func(*clientv3.Confi
 	require.NoError(tb, err)
 	tb.Cleanup(func() { assert.NoError(tb, c.Close()) })
 	return c, n
+}
+
+// around has f make each unary call of a client, or not.
+func around(f func(ctx context.Context, method string, call func() error) error) func(*clientv3.Config) {
+	return func(cfg *clientv3.Config) {
+		cfg.DialOptions = append(cfg.DialOptions, grpc.WithChainUnaryInterceptor(
+			func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+				return f(ctx, method, func() error { return invoke(ctx, method, req, reply, cc, opts...) })
+			}))
+	}
 }
 
 func newRegistry(tb testing.TB, c *clientv3.Client, cfg registry.Config, opts ...registry.Option) *registry.Registry {
@@ -137,6 +152,53 @@ func within(tb testing.TB, limit time.Duration, condition func() bool, what stri
 	start := time.Now()
 	eventually(tb, condition, what)
 	assert.Less(tb, time.Since(start), limit, what)
+}
+
+// guarded waits until a registration's key is put back as soon as it is deleted.
+func guarded(tb testing.TB, c *clientv3.Client, key string) {
+	tb.Helper()
+	_, err := c.Delete(tb.Context(), key)
+	require.NoError(tb, err)
+	eventually(tb, func() bool { return raw(tb, c)[key] != "" }, key+" is guarded")
+}
+
+// withUsers turns on authentication. User root, with password r, may do everything; app, with password x, what its roles say, each of which is named
+// for the keys that it may read and write: one, or all that begin with a name that ends in a slash.
+func withUsers(tb testing.TB, c *clientv3.Client, roles ...string) {
+	tb.Helper()
+	ctx := tb.Context()
+	do := func(_ any, err error) {
+		tb.Helper()
+		require.NoError(tb, err)
+	}
+	do(c.UserAdd(ctx, "root", "r"))
+	do(c.UserGrantRole(ctx, "root", "root"))
+	do(c.UserAdd(ctx, "app", "x"))
+	for _, keys := range roles {
+		end := ""
+		if strings.HasSuffix(keys, "/") {
+			end = clientv3.GetPrefixRangeEnd(keys)
+		}
+		do(c.RoleAdd(ctx, keys))
+		do(c.RoleGrantPermission(ctx, keys, keys, end, clientv3.PermissionType(clientv3.PermReadWrite)))
+		do(c.UserGrantRole(ctx, "app", keys))
+	}
+	do(c.AuthEnable(ctx))
+}
+
+func as(user, password string) func(*clientv3.Config) {
+	return func(cfg *clientv3.Config) { cfg.Username, cfg.Password = user, password }
+}
+
+// fill writes until the server has no space left.
+func fill(tb testing.TB, c *clientv3.Client) {
+	tb.Helper()
+	big := strings.Repeat("x", 256<<10)
+	var err error
+	for i := 0; err == nil; i++ {
+		_, err = c.Put(tb.Context(), fmt.Sprint("big/", i), big)
+	}
+	require.ErrorIs(tb, err, rpctypes.ErrNoSpace)
 }
 
 func order(id string) registry.Instance {

@@ -3,11 +3,9 @@ package registry
 import (
 	"context"
 	"errors"
-	"strings"
 	"sync"
 	"time"
 
-	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 
@@ -25,8 +23,6 @@ const (
 
 // retries bounds how late an instance is back after etcd is.
 var retries = backoff.Policy{Base: 50 * time.Millisecond, Max: 500 * time.Millisecond}
-
-var errLeaseLost = errors.New("the lease is lost: it expired or was revoked, or the server has no record of it")
 
 // keeper keeps one lease and the keys under it: those of all registrations with one TTL.
 type keeper struct {
@@ -115,70 +111,32 @@ func (k *keeper) needs() (listed, dirty bool) {
 
 // session is the life of a lease, or if nothing is to be listed, of the wish to delete what was. It returns the lease that it leaves behind, if any.
 func (k *keeper) session(ctx context.Context, listed bool, old clientv3.LeaseID) (clientv3.LeaseID, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var alive <-chan *clientv3.LeaseKeepAliveResponse
-	lease := clientv3.NoLease
+	ctx, cancel := context.WithCancelCause(ctx)
+	var renewing sync.WaitGroup
 	if listed {
-		var err error
-		if lease, alive, err = k.grant(ctx); err != nil {
+		alive, err := k.grant(ctx)
+		if err != nil {
+			_ = k.settle(ctx) // to take something off the list no lease is needed
+			cancel(nil)
 			return old, err
 		}
+		renewing.Go(func() { cancel(k.renew(ctx, alive)) })
 	}
-	err := k.keep(ctx, lease, alive, old)
-	k.lose()
+	err := k.keep(ctx, old)
+	cancel(nil)
+	renewing.Wait()
+	lease := k.lose()
 	if err == nil && lease != clientv3.NoLease {
 		_ = k.revoke(context.WithoutCancel(ctx), lease) // a stop that has come meanwhile waits for it
 	}
 	return lease, err
 }
 
-func (k *keeper) grant(ctx context.Context) (clientv3.LeaseID, <-chan *clientv3.LeaseKeepAliveResponse, error) {
-	r := k.registry
-	sent := time.Now()
-	requesting, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	response, err := r.client.Grant(requesting, int64(k.ttl/time.Second))
-	var alive <-chan *clientv3.LeaseKeepAliveResponse
-	if err == nil {
-		alive, err = r.client.KeepAlive(ctx, response.ID)
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	k.err = err
-	for g := range k.members {
-		if err != nil {
-			g.announce() // for those who wait, and are refused
-			if refused(err) {
-				g.err = err
-			}
-		} else if g.want == online {
-			g.dirty, g.retryAt = true, time.Time{}
-		}
-	}
-	if err != nil {
-		return 0, nil, err
-	}
-	k.lease, k.validUntil = response.ID, sent.Add(time.Duration(response.TTL)*time.Second)
-	return response.ID, alive, nil
-}
-
-// lose forgets the lease: nothing is known to be listed any more.
-func (k *keeper) lose() {
-	k.registry.mu.Lock()
-	defer k.registry.mu.Unlock()
-	k.lease, k.validUntil = clientv3.NoLease, time.Time{}
-	for g := range k.members {
-		g.have = false
-		g.announce()
-	}
-}
-
 // keep does what is wished, until the lease is lost, or nothing is under it and nothing wished.
-func (k *keeper) keep(ctx context.Context, lease clientv3.LeaseID, alive <-chan *clientv3.LeaseKeepAliveResponse, old clientv3.LeaseID) error {
+func (k *keeper) keep(ctx context.Context, old clientv3.LeaseID) error {
 	failures := 0
 	for {
-		err := k.settle(ctx, lease)
+		err := k.settle(ctx)
 		if errors.Is(err, errLeaseLost) {
 			return err
 		}
@@ -197,13 +155,27 @@ func (k *keeper) keep(ctx context.Context, lease clientv3.LeaseID, alive <-chan 
 		if !listed && !dirty {
 			return nil
 		}
-		if listed && lease == clientv3.NoLease {
+		if listed && !k.leased() {
 			return nil // the next session has one
 		}
-		if err := k.await(ctx, alive, k.retryIn(err, failures)); err != nil {
+		if err := k.await(ctx, k.retryIn(err, failures)); err != nil {
 			return err
 		}
 	}
+}
+
+// due is the registrations for which something is to be done now, and when there will be more. To list one takes a lease. The registry's mutex is held.
+func (k *keeper) due(now time.Time) (all []*Registration, next time.Time) {
+	for g := range k.members {
+		switch {
+		case !g.dirty, g.want == online && k.lease == clientv3.NoLease:
+		case !g.retryAt.After(now):
+			all = append(all, g)
+		case next.IsZero() || g.retryAt.Before(next):
+			next = g.retryAt
+		}
+	}
+	return all, next
 }
 
 // retryIn is when to look again without being told to; 0: not.
@@ -214,9 +186,9 @@ func (k *keeper) retryIn(err error, failures int) time.Duration {
 	k.registry.mu.Lock()
 	defer k.registry.mu.Unlock()
 	now := time.Now()
-	tasks, next := k.due(now)
+	all, next := k.due(now)
 	switch {
-	case len(tasks) > 0:
+	case len(all) > 0:
 		return time.Nanosecond
 	case next.IsZero():
 		return 0
@@ -225,51 +197,34 @@ func (k *keeper) retryIn(err error, failures int) time.Duration {
 	}
 }
 
-// await waits for something to do.
-func (k *keeper) await(ctx context.Context, alive <-chan *clientv3.LeaseKeepAliveResponse, in time.Duration) error {
+// await waits for something to do. It is an error that the lease is lost.
+func (k *keeper) await(ctx context.Context, in time.Duration) error {
 	var again <-chan time.Time
 	if in > 0 {
 		timer := time.NewTimer(in)
 		defer timer.Stop()
 		again = timer.C
 	}
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-k.wake:
-			return nil
-		case <-again:
-			return nil
-		case response, ok := <-alive:
-			if !ok {
-				return errLeaseLost
-			}
-			k.registry.mu.Lock()
-			k.validUntil = time.Now().Add(time.Duration(response.TTL) * time.Second)
-			k.registry.mu.Unlock()
-		}
+	select {
+	case <-k.wake:
+	case <-again:
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
+	return nil
 }
 
-// settle does all tasks that are due. Its error is that of one of them: errLeaseLost before others.
-func (k *keeper) settle(ctx context.Context, lease clientv3.LeaseID) error {
+// settle does all that is due. Its error is that of one task: errLeaseLost before others.
+func (k *keeper) settle(ctx context.Context) error {
+	k.revokeAll(ctx)
 	r := k.registry
 	r.mu.Lock()
-	tasks, _ := k.due(time.Now())
-	everything := len(tasks) > 0 && lease != clientv3.NoLease
-	for g := range k.members {
-		everything = everything && g.want == gone && g.have
+	due, _ := k.due(time.Now())
+	var tasks []task
+	for _, g := range due {
+		tasks = append(tasks, g.begin())
 	}
 	r.mu.Unlock()
-	if everything && k.revoke(ctx, lease) == nil {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		for _, t := range tasks {
-			t.finish(lease, 0, nil)
-		}
-		return nil
-	}
 	var (
 		running sync.WaitGroup
 		slots   = make(chan struct{}, parallel)
@@ -280,7 +235,7 @@ func (k *keeper) settle(ctx context.Context, lease clientv3.LeaseID) error {
 		slots <- struct{}{}
 		running.Go(func() {
 			defer func() { <-slots }()
-			if err := k.do(ctx, lease, t); err != nil && !errors.Is(err, ErrTaken) {
+			if err := k.do(ctx, t); err != nil && !errors.Is(err, ErrTaken) {
 				mu.Lock()
 				defer mu.Unlock()
 				if failure == nil || errors.Is(err, errLeaseLost) {
@@ -293,19 +248,19 @@ func (k *keeper) settle(ctx context.Context, lease clientv3.LeaseID) error {
 	return failure
 }
 
-func (k *keeper) do(ctx context.Context, lease clientv3.LeaseID, t task) error {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+func (k *keeper) do(ctx context.Context, t task) error {
+	requesting, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	var revision int64
 	var err error
 	switch {
-	case t.want != online && len(t.leases) == 0: // it never was there
-	case t.want != online:
-		err = t.remove(ctx, k.registry.client)
-	case lease == clientv3.NoLease:
-		err = errLeaseLost
-	default:
-		revision, err = t.put(ctx, k.registry.client, lease)
+	case t.want == online:
+		revision, err = t.put(requesting, k.registry.client)
+	case len(t.leases) > 0: // else it never was there
+		err = t.remove(requesting, k.registry.client)
+	}
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx) // the lease was lost meanwhile
 	}
 	r := k.registry
 	r.mu.Lock()
@@ -316,30 +271,6 @@ func (k *keeper) do(ctx context.Context, lease clientv3.LeaseID, t task) error {
 		}
 		t.g.retryAt = time.Now().Add(takenRetry)
 	}
-	t.finish(lease, revision, err)
+	t.finish(revision, err)
 	return err
-}
-
-// revoke deletes what is under the lease, or leaves that to time.
-func (k *keeper) revoke(ctx context.Context, lease clientv3.LeaseID) error {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	_, err := k.registry.client.Revoke(ctx, lease)
-	if errors.Is(err, rpctypes.ErrLeaseNotFound) {
-		return nil
-	}
-	return err
-}
-
-// refused tells whether the server will give the same answer again.
-func refused(err error) bool {
-	if err == nil {
-		return false
-	}
-	for _, known := range []error{ErrTaken, rpctypes.ErrPermissionDenied, rpctypes.ErrUserEmpty, rpctypes.ErrAuthFailed} {
-		if errors.Is(err, known) || strings.Contains(err.Error(), known.Error()) {
-			return true
-		}
-	}
-	return false
 }

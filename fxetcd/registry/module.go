@@ -62,14 +62,14 @@ func (r *Registry) announce(ctx context.Context) error {
 	defer cancel()
 	var all []*Registration
 	for _, s := range r.cfg.Services {
-		g, _, err := r.register(s.instance())
+		g, err := r.register(s.instance(), true)
 		if err != nil {
 			return err
 		}
 		all = append(all, g)
 	}
 	for _, g := range all {
-		if err := g.settled(ctx); refused(err) {
+		if err := g.settled(ctx, online); refused(err) {
 			return g.failed("register", err)
 		} else if err != nil {
 			r.log.Warn("a configured instance is not listed yet; this is being retried", zap.String("instance", g.name), zap.Error(err))

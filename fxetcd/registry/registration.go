@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -51,79 +50,99 @@ type Registration struct {
 	key    string
 
 	// Guarded by the registry's mutex.
-	in       Instance
-	value    string
-	want     wish
-	version  int // of the wish, counted up
-	dirty    bool
-	takeOver bool               // the next put may replace another process's key
-	have     bool               // the key is in etcd, under the keeper's lease, as far as is known
-	revision int64              // when it was put there
-	leases   []clientv3.LeaseID // that the key may be under
-	err      error              // of the last attempt
-	retryAt  time.Time
-	changed  chan struct{}
-	unguard  context.CancelFunc
-	shared   bool // its guard is that of the namespace
+	in        Instance
+	value     string
+	want      wish
+	version   int // of the wish, counted up
+	dirty     bool
+	takeOver  bool               // the next put may replace another process's key
+	have      bool               // the key is in etcd, under the keeper's lease, as far as is known
+	revision  int64              // when it was put there
+	lostAt    int64              // when the guard last saw it go, since the last task began
+	leases    []clientv3.LeaseID // that the key may be under
+	err       error              // of the last attempt
+	retryAt   time.Time
+	changed   chan struct{}
+	waiting   int    // calls of Register that wait for it
+	kept      bool   // one of them has returned it, or nobody has to
+	guardedBy string // the prefix that is watched for it
 }
 
 // Register lists an instance of this process, and keeps it listed until Deregister or Stop, whatever happens to etcd. It returns when
-// the instance is listed. If ctx ends before, or the server refuses, it returns an error, and the instance is not listed then; but one that was registered
-// already, and only changes, is retried.
+// the instance is listed. If ctx ends before, or the server refuses, it returns an error, and the instance is taken away again, unless another call of
+// Register still waits for it; but one that was registered already, and only changes, is retried. If it is deregistered meanwhile, that is an error too.
 //
 // Registering the same service and id again updates it, and returns the same Registration. If another process has registered them, it has lost them: its
 // registration becomes Pending, with ErrTaken.
 func (r *Registry) Register(ctx context.Context, in Instance) (*Registration, error) {
-	g, fresh, err := r.register(in)
+	g, err := r.register(in, false)
 	if err != nil {
 		return nil, err
 	}
-	if err := g.settled(ctx); err != nil {
-		err = g.failed("register", err)
-		if fresh {
-			g.change(gone)
-		}
-		return nil, err
+	err = g.settled(ctx, online)
+	g.waited(err)
+	if err != nil {
+		return nil, g.failed("register", err)
 	}
 	return g, nil
 }
 
-// register asks for a registration and does not wait for it.
-func (r *Registry) register(in Instance) (g *Registration, fresh bool, err error) {
-	in, err = in.complete(r.cfg.TTL)
+// register asks for a registration and does not wait for it. Its caller either keeps it, come what may, or calls waited.
+func (r *Registry) register(in Instance, keep bool) (*Registration, error) {
+	in, err := in.complete(r.cfg.TTL)
 	if err != nil {
-		return nil, false, fmt.Errorf("registry: register %q: %w", in.Service+"/"+in.ID, err)
+		return nil, fmt.Errorf("registry: register %q: %w", in.Service+"/"+in.ID, err)
 	}
 	encoded, err := in.encode()
 	if err != nil {
-		return nil, false, fmt.Errorf("registry: register %q: %w", in.Service+"/"+in.ID, err)
+		return nil, fmt.Errorf("registry: register %q: %w", in.Service+"/"+in.ID, err)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.stopped || r.life.Err() != nil {
-		return nil, false, fmt.Errorf("registry: register %q: %w", in.Service+"/"+in.ID, ErrStopped)
+		return nil, fmt.Errorf("registry: register %q: %w", in.Service+"/"+in.ID, ErrStopped)
 	}
 	key := in.key(r.cfg.Namespace)
-	g = r.registrations[key]
+	g := r.registrations[key]
 	if g != nil && g.in.TTL != in.TTL {
 		if g.want != gone {
-			return nil, false, fmt.Errorf("registry: register %q: it has a TTL of %v, which cannot change to %v: deregister it first",
+			return nil, fmt.Errorf("registry: register %q: it has a TTL of %v, which cannot change to %v: deregister it first",
 				in.Service+"/"+in.ID, g.in.TTL, in.TTL)
 		}
 		delete(r.registrations, key) // its keeper still takes it away, unless the new one has replaced it by then
 		g = nil
 	}
-	if g == nil {
-		fresh = true
+	fresh := g == nil
+	if fresh {
 		g = &Registration{keeper: r.keeper(in.TTL), name: in.Service + "/" + in.ID, key: key, changed: make(chan struct{})}
 		r.registrations[key] = g
 		g.keeper.members[g] = struct{}{}
+	}
+	if g.want == gone {
+		g.kept = false // what was registered before is over
 	}
 	if fresh || g.want != online || g.value != encoded {
 		g.in, g.value, g.takeOver = in, encoded, true
 		g.set(online)
 	}
-	return g, fresh, nil
+	if keep {
+		g.kept = true
+	} else {
+		g.waiting++
+	}
+	return g, nil
+}
+
+// waited ends a Register's wait. The last one that fails takes away what none has returned.
+func (g *Registration) waited(err error) {
+	r := g.keeper.registry
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	g.waiting--
+	g.kept = g.kept || err == nil
+	if g.waiting == 0 && !g.kept && g.want != gone {
+		g.set(gone)
+	}
 }
 
 // Offline takes the instance off the list, for as long as nobody calls Online. It returns when that is done. If ctx ends before, it is still retried.
@@ -142,7 +161,7 @@ func (g *Registration) ask(ctx context.Context, operation string, w wish) error 
 	if err := g.change(w); err != nil {
 		return g.failed(operation, err)
 	}
-	if err := g.settled(ctx); err != nil {
+	if err := g.settled(ctx, w); err != nil {
 		return g.failed(operation, err)
 	}
 	return nil
@@ -180,14 +199,20 @@ func (g *Registration) announce() {
 	g.changed = make(chan struct{})
 }
 
-// settled waits until the last wish is true, or the server refuses it.
-func (g *Registration) settled(ctx context.Context) error {
+// settled waits until the last wish is true, or the server refuses it. Where others have wished meanwhile, theirs counts; but what was to be
+// listed must not be gone.
+func (g *Registration) settled(ctx context.Context, w wish) error {
 	r := g.keeper.registry
 	for {
 		r.mu.Lock()
-		state, err, changed := g.state(), g.err, g.changed
+		over, stopped := w == online && g.want == gone, r.stopped
+		state, err, reason, changed := g.state(), g.err, g.reason(), g.changed
 		r.mu.Unlock()
 		switch {
+		case over && stopped:
+			return ErrStopped
+		case over:
+			return errors.New("it was deregistered meanwhile")
 		case state != Pending:
 			return nil
 		case refused(err):
@@ -196,11 +221,22 @@ func (g *Registration) settled(ctx context.Context) error {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return errors.Join(context.Cause(ctx), err)
+			if errors.Is(reason, context.DeadlineExceeded) {
+				reason = nil // which says nothing more
+			}
+			return errors.Join(context.Cause(ctx), reason)
 		case <-r.life.Done():
 			return ErrStopped
 		}
 	}
+}
+
+// reason is what keeps the wish from being true, if that is known. The registry's mutex is held.
+func (g *Registration) reason() error {
+	if g.want == online {
+		return cmp.Or(g.err, g.keeper.err)
+	}
+	return g.err
 }
 
 func (g *Registration) failed(operation string, err error) error {
@@ -236,7 +272,7 @@ func (g *Registration) Err() error {
 	if g.state() != Pending {
 		return nil
 	}
-	return cmp.Or(g.err, g.keeper.err)
+	return g.reason()
 }
 
 // Instance is what was registered, its defaults filled in.
@@ -244,75 +280,4 @@ func (g *Registration) Instance() Instance {
 	g.keeper.registry.mu.Lock()
 	defer g.keeper.registry.mu.Unlock()
 	return g.in
-}
-
-// task is what to do for a registration, as it was when it was asked.
-type task struct {
-	g        *Registration
-	version  int
-	want     wish
-	value    string
-	takeOver bool
-	leases   []clientv3.LeaseID
-}
-
-// finish takes in the result of a task. The registry's mutex is held.
-func (t task) finish(lease clientv3.LeaseID, revision int64, err error) {
-	g := t.g
-	defer g.announce()
-	if t.want == online {
-		g.have = err == nil
-		g.revision = revision
-		if err == nil {
-			g.leases = []clientv3.LeaseID{lease}
-		} else if refused(err) {
-			g.leases = slices.DeleteFunc(g.leases, func(l clientv3.LeaseID) bool { return l == lease })
-		}
-	} else if err == nil {
-		g.have, g.leases = false, nil
-	}
-	if g.version != t.version {
-		return // something else is wanted by now
-	}
-	g.err = err
-	if err == nil {
-		g.dirty, g.takeOver = false, false
-		g.keeper.registry.settledNow(g)
-	}
-}
-
-// settledNow guards what is listed, and forgets what is gone.
-func (r *Registry) settledNow(g *Registration) {
-	switch {
-	case g.want == online && g.unguard == nil:
-		r.guard(g)
-	case g.want != online && g.unguard != nil:
-		g.unguard()
-		g.unguard = nil
-	}
-	if g.want == gone {
-		delete(g.keeper.members, g)
-		if r.registrations[g.key] == g {
-			delete(r.registrations, g.key)
-		}
-	}
-}
-
-// due is the tasks that may run now, and when the next one may.
-func (k *keeper) due(now time.Time) (tasks []task, next time.Time) {
-	for g := range k.members {
-		switch {
-		case !g.dirty:
-		case g.retryAt.After(now):
-			if next.IsZero() || g.retryAt.Before(next) {
-				next = g.retryAt
-			}
-		default:
-			if k.lease != clientv3.NoLease && g.want == online && !slices.Contains(g.leases, k.lease) {
-				g.leases = append(g.leases, k.lease) // from now on the key may be under it, whatever the answer says
-			}
-			tasks = append(tasks, task{g, g.version, g.want, g.value, g.takeOver, slices.Clone(g.leases)})
-		}
-	}
-	return tasks, next
 }

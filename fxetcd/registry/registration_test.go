@@ -1,7 +1,6 @@
 package registry_test
 
 import (
-	"context"
 	"fmt"
 	"sync"
 	"testing"
@@ -128,36 +127,12 @@ func TestE8_what_cannot_be_registered_is_refused_with_the_reason(t *testing.T) {
 	assert.Equal(t, "unix:%2Frun%2Fa.sock", unix.Instance().ID)
 }
 
-func TestE8_Register_waits_no_longer_than_its_context_and_leaves_nothing(t *testing.T) {
-	t.Parallel()
-	server := etcdtest.StartProcess(t)
-	c, _ := newClient(t, server.Endpoints())
-	r := newRegistry(t, c, registry.Config{})
-	server.Kill()
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	_, err := r.Register(ctx, order("a"))
-	require.ErrorIs(t, err, context.DeadlineExceeded)
-	assert.ErrorContains(t, err, `registry: register "order/a": context deadline exceeded`)
-	server.Restart()
-	register(t, r, order("b"))
-	assert.Equal(t, []string{"services/order/b"}, keysOf(raw(t, c)))
-}
-
 func TestE8_a_registration_that_the_server_refuses_is_an_error_at_once(t *testing.T) {
 	t.Parallel()
 	server := etcdtest.StartProcess(t)
-	plain := server.Client(t)
+	withUsers(t, server.Client(t))
 	ctx := t.Context()
-	for _, step := range []func() error{
-		func() error { _, err := plain.UserAdd(ctx, "root", "r"); return err },
-		func() error { _, err := plain.UserGrantRole(ctx, "root", "root"); return err },
-		func() error { _, err := plain.UserAdd(ctx, "app", "x"); return err },
-		func() error { _, err := plain.AuthEnable(ctx); return err },
-	} {
-		require.NoError(t, step())
-	}
-	c, _ := newClient(t, server.Endpoints(), func(cfg *clientv3.Config) { cfg.Username, cfg.Password = "app", "x" })
+	c, _ := newClient(t, server.Endpoints(), as("app", "x"))
 	r := newRegistry(t, c, registry.Config{})
 	_, err := r.Register(ctx, order("a"))
 	require.ErrorIs(t, err, rpctypes.ErrPermissionDenied)
@@ -168,21 +143,27 @@ func TestE8_a_registration_that_the_server_refuses_is_an_error_at_once(t *testin
 
 func TestE8_only_a_newer_registration_takes_over_an_id(t *testing.T) {
 	t.Parallel()
-	server := etcdtest.Start(t)
-	c, _ := newClient(t, server.Endpoints())
-	other, _ := newClient(t, server.Endpoints())
-	old, new := newRegistry(t, c, registry.Config{}), newRegistry(t, other, registry.Config{})
-	first := register(t, old, order("a"))
-	in := order("a")
-	in.Address = "10.0.0.9:80"
-	second := register(t, new, in)
-	eventually(t, func() bool { return first.State() == registry.Pending && first.Err() != nil }, "the first has lost its key")
-	require.ErrorIs(t, first.Err(), registry.ErrTaken)
-	assert.Equal(t, []string{"10.0.0.9:80"}, at(t, old, "order"), "and does not fight for it")
-	require.NoError(t, second.Deregister(t.Context()))
-	eventually(t, func() bool { return first.State() == registry.Online }, "the first has it back when the second is gone")
-	require.NoError(t, first.Deregister(t.Context()))
-	assert.Empty(t, raw(t, c))
+	for _, address := range []string{"10.0.0.1:80", "10.0.0.9:80"} { // the same, as after a restart, and another
+		t.Run(address, func(t *testing.T) {
+			t.Parallel()
+			server := etcdtest.Start(t)
+			c, _ := newClient(t, server.Endpoints())
+			other, _ := newClient(t, server.Endpoints())
+			old, new := newRegistry(t, c, registry.Config{}), newRegistry(t, other, registry.Config{})
+			first := register(t, old, order("a"))
+			in := order("a")
+			in.Address = address
+			second := register(t, new, in)
+			eventually(t, func() bool { return first.State() == registry.Pending && first.Err() != nil }, "the first has lost its key")
+			require.ErrorIs(t, first.Err(), registry.ErrTaken)
+			assert.Equal(t, []string{address}, at(t, old, "order"), "and does not fight for it")
+			assert.Equal(t, registry.Online, second.State())
+			require.NoError(t, second.Deregister(t.Context()))
+			eventually(t, func() bool { return first.State() == registry.Online }, "the first has it back when the second is gone")
+			require.NoError(t, first.Deregister(t.Context()))
+			assert.Empty(t, raw(t, c))
+		})
+	}
 }
 
 func TestE8_deregistering_leaves_another_processes_key_alone(t *testing.T) {

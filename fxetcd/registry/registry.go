@@ -35,9 +35,9 @@ type Registry struct {
 	mu            sync.Mutex
 	stopped       bool // nothing is registered any more
 	closed        bool // and nothing is looked up
-	guarded       bool // the namespace is watched
 	keepers       map[time.Duration]*keeper
 	registrations map[string]*Registration // by key
+	sentries      map[string]*sentry       // by the prefix that they watch
 	services      map[string]*service
 }
 
@@ -70,7 +70,7 @@ func New(client *clientv3.Client, cfg Config, opts ...Option) (*Registry, error)
 	cfg.Services = slices.Clone(cfg.Services)
 	r := &Registry{
 		client: client, cfg: cfg, log: stderrlog.Or(nil),
-		keepers: map[time.Duration]*keeper{}, registrations: map[string]*Registration{}, services: map[string]*service{},
+		keepers: map[time.Duration]*keeper{}, registrations: map[string]*Registration{}, sentries: map[string]*sentry{}, services: map[string]*service{},
 	}
 	for _, o := range opts {
 		if o != nil {
@@ -82,39 +82,49 @@ func New(client *clientv3.Client, cfg Config, opts ...Option) (*Registry, error)
 	return r, nil
 }
 
-// Leave takes this process's instances off the list, all at once, and waits for the drainDelay if there were any. Nothing can be registered after
-// it; looking up goes on. A second Leave does what is left to do. If ctx ends before etcd has answered, the instances stay for
+// Leave takes this process's instances off the list, all at once, and waits for the drainDelay if any may have been there. Nothing can be registered
+// after it; looking up goes on. A second Leave does what is left to do. If ctx ends before etcd has answered, the instances stay for
 // their TTL at most.
 func (r *Registry) Leave(ctx context.Context) error {
+	listed, err := r.withdraw(ctx)
+	if listed {
+		backoff.Wait(ctx, r.cfg.DrainDelay)
+	}
+	return err
+}
+
+// withdraw deregisters all instances, and tells whether any may have been listed until then.
+func (r *Registry) withdraw(ctx context.Context) (listed bool, err error) {
 	r.mu.Lock()
 	r.stopped = true
 	var all []*Registration
-	listed := false
 	for _, g := range r.registrations {
-		listed = listed || g.have
-		g.set(gone)
+		listed = listed || g.have || len(g.leases) > 0
+		if g.want != gone {
+			g.set(gone)
+		}
 		all = append(all, g)
 	}
 	r.mu.Unlock()
 	var problems []error
 	for _, g := range all {
-		if err := g.settled(ctx); err != nil {
+		if err := g.settled(ctx, gone); err != nil {
 			problems = append(problems, g.failed("deregister", err))
 		}
 	}
-	if listed {
-		backoff.Wait(ctx, r.cfg.DrainDelay)
-	}
-	return errors.Join(problems...)
+	return listed, errors.Join(problems...)
 }
 
-// Stop is Leave, if that was not called yet without its delay, and the end of everything else the registry does.
+// Stop ends everything that the registry does. If Leave was not called before, that is how it begins; else it takes off the list what Leave
+// could not, for two seconds at most, and does not wait for the drainDelay again.
 func (r *Registry) Stop(ctx context.Context) error {
 	r.mu.Lock()
 	left := r.stopped
 	r.mu.Unlock()
 	var err error
-	if !left {
+	if left {
+		err = r.finishLeaving(ctx)
+	} else {
 		err = r.Leave(ctx)
 	}
 	r.mu.Lock()
@@ -132,6 +142,13 @@ func (r *Registry) Stop(ctx context.Context) error {
 	case <-ctx.Done():
 		return errors.Join(err, fmt.Errorf("registry: stop: %w", context.Cause(ctx)))
 	}
+}
+
+func (r *Registry) finishLeaving(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	_, err := r.withdraw(ctx)
+	return err
 }
 
 // start runs fn until the registry stops. r.mu is held, and the registry is not closed.

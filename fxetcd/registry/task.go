@@ -10,12 +10,82 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// put makes the key what it should be, under the lease, and returns the revision since when it is.
+// task is what to do for a registration, as it was when the task began.
+type task struct {
+	g        *Registration
+	version  int
+	want     wish
+	value    string
+	takeOver bool
+	lease    clientv3.LeaseID   // to put the key under
+	first    bool               // nothing was put under it before
+	leases   []clientv3.LeaseID // that the key may be under
+}
+
+// begin is what there is to do. The registry's mutex is held.
+func (g *Registration) begin() task {
+	t := task{g: g, version: g.version, want: g.want, value: g.value, takeOver: g.takeOver, lease: g.keeper.lease}
+	if t.want == online && !slices.Contains(g.leases, t.lease) {
+		t.first = true
+		g.leases = append(g.leases, t.lease) // from now on the key may be under it, whatever the answer says
+	}
+	t.leases = slices.Clone(g.leases)
+	g.lostAt = 0
+	return t
+}
+
+// finish takes in the result. The registry's mutex is held.
+func (t task) finish(revision int64, err error) {
+	g := t.g
+	defer g.announce()
+	switch {
+	case t.want != online && err == nil:
+		g.have, g.leases = false, nil
+	case t.want != online:
+	case err == nil:
+		g.have, g.revision, g.leases = true, revision, []clientv3.LeaseID{t.lease}
+	default:
+		g.have, g.revision = false, 0
+		if refused(err) && t.first {
+			g.leases = slices.DeleteFunc(g.leases, func(l clientv3.LeaseID) bool { return l == t.lease })
+		}
+	}
+	if g.version != t.version {
+		return // something else is wanted by now
+	}
+	g.err = err
+	switch {
+	case err != nil:
+	case t.want == online && g.lostAt > revision: // the guard was faster than the answer
+		g.have, g.takeOver = false, false
+	default:
+		g.dirty, g.takeOver = false, false
+		g.settle()
+	}
+}
+
+// settle guards what is listed, and forgets what is gone.
+func (g *Registration) settle() {
+	r := g.keeper.registry
+	if g.want == online {
+		r.guard(g)
+	} else {
+		r.unguard(g)
+	}
+	if g.want == gone {
+		delete(g.keeper.members, g)
+		if r.registrations[g.key] == g {
+			delete(r.registrations, g.key)
+		}
+	}
+}
+
+// put makes the key what it should be, under the task's lease, and returns the revision since when it is.
 //
 // Only a Register takes a key from another process. To put it back after a loss must not: the other one may be newer, and two that
 // put back in turns would never end.
-func (t task) put(ctx context.Context, c *clientv3.Client, lease clientv3.LeaseID) (int64, error) {
-	write := clientv3.OpPut(t.g.key, t.value, clientv3.WithLease(lease))
+func (t task) put(ctx context.Context, c *clientv3.Client) (int64, error) {
+	write := clientv3.OpPut(t.g.key, t.value, clientv3.WithLease(t.lease))
 	if t.takeOver {
 		response, err := c.Do(ctx, write)
 		if err != nil {
@@ -35,7 +105,7 @@ func (t task) put(ctx context.Context, c *clientv3.Client, lease clientv3.LeaseI
 			condition = clientv3.Compare(clientv3.CreateRevision(t.g.key), "=", 0)
 		case !t.owns(found):
 			return 0, ErrTaken
-		case clientv3.LeaseID(found.Lease) == lease && string(found.Value) == t.value:
+		case clientv3.LeaseID(found.Lease) == t.lease && string(found.Value) == t.value:
 			return found.ModRevision, nil
 		default:
 			condition = clientv3.Compare(clientv3.ModRevision(t.g.key), "=", found.ModRevision)

@@ -43,6 +43,9 @@ type keeper struct {
 func (r *Registry) keeper(ttl time.Duration) *keeper {
 	k := r.keepers[ttl]
 	if k == nil {
+		if len(r.keepers) == 0 {
+			r.start(r.reconnect)
+		}
 		k = &keeper{registry: r, ttl: ttl, wake: make(chan struct{}, 1), members: map[*Registration]struct{}{}}
 		r.keepers[ttl] = k
 		r.start(k.run)

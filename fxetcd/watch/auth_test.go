@@ -100,6 +100,12 @@ func TestE11_a_watch_that_is_refused_says_so_once_and_goes_on_when_it_may(t *tes
 	late.await(t, "the snapshot", late.holds("q/1", "1"))
 	assert.Len(t, k.errs, 1)
 	assert.Len(t, late.errs, 1)
+
+	_, err = root.RoleRevokePermission(t.Context(), "p", "q/", clientv3.GetPrefixRangeEnd("q/"))
+	require.NoError(t, err)
+	server.Restart()
+	k.await(t, "another refusal", func() bool { return len(k.errs) == 2 })
+	late.await(t, "another refusal", func() bool { return len(late.errs) == 2 })
 }
 
 func TestE11_who_may_not_read_the_past_is_told_once(t *testing.T) {

@@ -235,8 +235,8 @@ func (s *source) list(ctx context.Context) error {
 	} else {
 		s.mark()
 	}
-	s.allow()
 	s.admit(newcomers)
+	s.allow()
 	return nil
 }
 
@@ -257,7 +257,7 @@ func (s *source) verify(ctx context.Context) error {
 }
 
 // follow applies what the watch delivers, until it fails. What comes before the first answer about progress waits for that, unless it is too
-// much: of a server that has been away from for long there is none before it has delivered everything.
+// much: after a long absence there is no answer before the server has delivered everything.
 func (s *source) follow(ctx context.Context, w *watcher) error {
 	tick := time.NewTicker(progressEvery)
 	defer tick.Stop()

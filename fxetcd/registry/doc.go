@@ -42,8 +42,9 @@
 // # Being registered
 //
 // All keys of a process are under one lease (one for each TTL, if instances have their own), which a stream keeps. What takes a key away, the
-// registry puts it back: a lease that expired or was revoked, a key deleted by hand, a server that lost its data, a partition of any length. It
-// is back within two seconds of the cluster's return, and never gives up. [Registration.State] tells the truth meanwhile:
+// registry puts it back: a lease that expired or was revoked, a key deleted or overwritten by hand, a server that lost its data, a partition of any length.
+// It is back within two seconds of the cluster's return, and never gives up: once something was registered, the client looks for an etcd that is away
+// every second, even if its connectBackoff is longer. [Registration.State] tells the truth meanwhile:
 //
 //	Pending        not listed, or nothing proves that it is; being retried. Registration.Err says why
 //	Online         listed
@@ -58,9 +59,13 @@
 // An id belongs to the process that has registered it last: after a restart the new process takes over at once, and one that lost its id to
 // another waits, with [ErrTaken], until that has gone. The default id is the address.
 //
+// With authentication, the process's role needs to read and write the keys of its services: readwrite, for the prefix services/<service>/. With a role
+// for single keys instances are registered too, but not watched: one that is deleted by hand stays away. The log says so.
+//
 // # Finding
 //
-// The first question about a service starts a watch of its keys, which all later ones share; see package watch for what it survives. While
+// The first question about a service starts a watch of its keys, which all later ones share; see package watch for what it survives. It lasts
+// until Stop, also for a service that does not exist: do not ask for names that strangers make up. While
 // etcd is away, the answer is the last known list: callers should rather try instances that were there a minute ago than fail. [Registry.Stale] and the
 // log say so. A value that is no instance is skipped, with a line in the log.
 //

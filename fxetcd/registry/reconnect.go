@@ -9,7 +9,7 @@ import (
 	"github.com/fxkit/fxkit/internal/backoff"
 )
 
-// reconnects is how long a client that cannot reach any server may wait between attempts, if it has something registered.
+// reconnects is how long a client that cannot reach any server may wait between attempts, once something was registered.
 var reconnects = backoff.Policy{Base: time.Second, Max: time.Second}
 
 // reconnect has the client look for a server sooner than its own connectBackoff says, for that may be longer than the time in which an instance has

@@ -18,7 +18,8 @@ const Scheme = "etcd"
 // firstListWithin is how long calls wait for the first list of a service. Then they fail, until it comes.
 const firstListWithin = time.Second
 
-// roundRobin is what a connection does unless it was told something else: gRPC's own default is to use only the first address.
+// roundRobin is the service config of each connection: gRPC's own default is to use only the first address. A resolver cannot see whether the
+// connection was given another one, and its own counts unless the connection takes none from resolvers.
 const roundRobin = `{"loadBalancingConfig":[{"round_robin":{}}]}`
 
 // ResolverBuilder makes gRPC connections to a service, balanced round robin:
@@ -27,6 +28,9 @@ const roundRobin = `{"loadBalancingConfig":[{"round_robin":{}}]}`
 //
 // A connection follows the list of instances for as long as both live. While etcd is away it keeps the last known ones. If there is no
 // instance, or no list within a second of the connection's first use, calls fail at once as Unavailable, and those that wait for ready wait.
+//
+// Round robin comes as a service config, which counts more than grpc.WithDefaultServiceConfig. For another balancer, or anything else in
+// a service config, add grpc.WithDisableServiceConfig() to that option.
 func (r *Registry) ResolverBuilder() resolver.Builder { return builder{r} }
 
 type builder struct{ registry *Registry }

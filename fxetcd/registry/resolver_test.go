@@ -41,10 +41,10 @@ func backend(t *testing.T) string {
 	return l.Addr().String()
 }
 
-func dial(t *testing.T, r *registry.Registry) *grpc.ClientConn {
+func dial(t *testing.T, r *registry.Registry, opts ...grpc.DialOption) *grpc.ClientConn {
 	t.Helper()
 	start := time.Now()
-	cc, err := grpc.NewClient("etcd:///order", grpc.WithResolvers(r.ResolverBuilder()), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	cc, err := grpc.NewClient("etcd:///order", append(opts, grpc.WithResolvers(r.ResolverBuilder()), grpc.WithTransportCredentials(insecure.NewCredentials()))...)
 	require.NoError(t, err)
 	cc.Connect()
 	assert.Less(t, time.Since(start), time.Second, "Build does not block")
@@ -105,6 +105,20 @@ func TestE9_a_grpc_connection_balances_over_the_instances_and_follows_them(t *te
 	late := dial(t, r)
 	_, err = call(t.Context(), late)
 	assert.Equal(t, codes.Unavailable, status.Code(err), "also those of a new connection: %v", err)
+}
+
+func TestE9_a_grpc_connection_may_have_a_service_config_of_its_own(t *testing.T) {
+	t.Parallel()
+	server := etcdtest.Start(t)
+	c, _ := newClient(t, server.Endpoints())
+	r := newRegistry(t, c, registry.Config{})
+	register(t, r, registry.Instance{Service: "order", ID: "a", Address: backend(t)})
+	register(t, r, registry.Instance{Service: "order", ID: "b", Address: backend(t)})
+	eventually(t, func() bool { return len(at(t, r, "order")) == 2 }, "both")
+	cc := dial(t, r, grpc.WithDisableServiceConfig(), grpc.WithDefaultServiceConfig(`{"loadBalancingConfig":[{"pick_first":{}}]}`))
+	for range 3 {
+		assert.Len(t, answers(t, cc, 10), 1, "the first one only")
+	}
 }
 
 func TestE9_a_grpc_connection_does_not_hang_when_etcd_is_down(t *testing.T) {

@@ -6,21 +6,30 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/fxkit/fxkit/fxetcd/watch"
 )
 
+const (
+	patience = 10 * time.Second // how long a listener may take to read one event
+	farewell = time.Second      // how long it may take once the server stops
+)
+
 // events answers with server-sent events: the flags there are, "synced", then each change. Whoever comes back with the id of the last
 // event it got misses none and gets none twice. A "reset" says that etcd no longer knows what came after that id: forget what you hold,
-// all of it follows.
+// all of it follows. A listener that does not read loses its connection, and can come back with the last id.
 func (a *API) events(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	defer context.AfterFunc(a.streams, cancel)() // a stop does not wait for those who listen
-
 	stream := http.NewResponseController(w)
+	defer context.AfterFunc(a.streams, func() { // a stop does not wait for those who listen, nor long for those who do not read
+		cancel()
+		_ = stream.SetWriteDeadline(time.Now().Add(farewell))
+	})()
+
 	begun := false
 	prefix := folder + r.URL.Query().Get("prefix")
 	for group, err := range watch.Revisions(ctx, a.store.etcd, prefix, watch.After(r.Header.Get("Last-Event-ID"))) {
@@ -42,7 +51,15 @@ func (a *API) events(w http.ResponseWriter, r *http.Request) {
 			if data == nil {
 				continue
 			}
-			fmt.Fprintf(w, "id: %s\nevent: %s\ndata: %s\n\n", watch.ID(group, i), strings.ToLower(event.Type.String()), data)
+			_ = stream.SetWriteDeadline(time.Now().Add(patience))
+			if ctx.Err() != nil { // the stop's own deadline may just have been replaced
+				_ = stream.SetWriteDeadline(time.Now().Add(farewell))
+				return
+			}
+			_, err := fmt.Fprintf(w, "id: %s\nevent: %s\ndata: %s\n\n", watch.ID(group, i), strings.ToLower(event.Type.String()), data)
+			if err != nil {
+				return
+			}
 		}
 		if stream.Flush() != nil {
 			return

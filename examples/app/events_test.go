@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -108,4 +110,54 @@ func TestA2_events_after_what_is_no_id(t *testing.T) {
 	require.NoError(t, err)
 	defer resp.Body.Close()
 	assert.Equal(t, http.StatusBadRequest, resp.StatusCode)
+}
+
+// fill stores more than a connection's buffers hold.
+func fill(t *testing.T, p *process) {
+	t.Helper()
+	value := `{"value": "` + strings.Repeat("x", 60<<10) + `"}`
+	for i := range 150 {
+		status, _ := p.must(t, "PUT", fmt.Sprintf("/flags/big-%d", i), value)
+		require.Equal(t, http.StatusOK, status)
+	}
+}
+
+// stall listens to the events, and reads no further than the first, so that the application cannot write the last.
+func stall(t *testing.T, p *process) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", p.address())
+	require.NoError(t, err)
+	t.Cleanup(func() { conn.Close() })
+	require.NoError(t, conn.(*net.TCPConn).SetReadBuffer(4<<10))
+	_, err = fmt.Fprintf(conn, "GET /flags/events HTTP/1.1\r\nHost: %s\r\n\r\n", p.address())
+	require.NoError(t, err)
+	first := bufio.NewScanner(conn)
+	for first.Scan() && first.Text() != "event: put" {
+	}
+	require.NoError(t, first.Err())
+	return conn
+}
+
+func TestA4_a_stop_does_not_wait_for_a_listener_that_does_not_read(t *testing.T) {
+	t.Parallel()
+	p := start(t, nil, "-ephemeral")
+	fill(t, p)
+	stall(t, p)
+	p.signal(t, syscall.SIGTERM)
+	assert.Equal(t, 0, p.exit(t))
+	assert.Empty(t, p.said(t))
+}
+
+func TestA2_a_listener_that_does_not_read_loses_its_connection(t *testing.T) {
+	t.Parallel()
+	p := start(t, nil, "-ephemeral")
+	fill(t, p)
+	conn := stall(t, p)
+	require.Eventually(t, func() bool {
+		_, err := conn.Write([]byte("\n")) // which nobody answers, until there is nobody
+		return err != nil
+	}, 25*time.Second, 50*time.Millisecond)
+	assert.Empty(t, p.said(t))
+	p.signal(t, syscall.SIGTERM)
+	assert.Equal(t, 0, p.exit(t))
 }

@@ -91,7 +91,7 @@ func TestE11_nothing_is_left_behind_by_who_leaves_while_the_client_reconnects(t 
 	proxy := etcdtest.StartProxy(t, server.Endpoints()[0])
 	c, n := newClient(t, []string{proxy.Endpoint()})
 	writer := server.Client(t)
-	for i := range 20 {
+	for i := range 10 {
 		put(t, writer, "p/1", fmt.Sprint(i))
 		k := consume(t, c, "p/")
 		k.await(t, "the snapshot", k.holds("p/1", fmt.Sprint(i)))

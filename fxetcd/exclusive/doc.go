@@ -10,23 +10,28 @@
 //
 // # What is promised
 //
-// Two fns of one name, in whatever processes, do not run at the same time, if fn returns when its context ends. That context ends, with
-// cause [ErrLost], as soon as it cannot be proven any more that this process holds the name: its lease has not been renewed for nine
+// Two fns of one name, in whatever processes, do not run at the same time, if fn returns when its context ends with cause [ErrLost]. It ends so as soon as it cannot be proven any more that this process holds the name: its lease has not been renewed for nine
 // tenths of its time, counted from when the last renewal was sent; the lease was revoked; the key was deleted. The process may have been
 // paused meanwhile: its context has ended before fn sees it again. (The clock is the monotonic one. Where it stands still with the machine, as in a
-// virtual machine that was suspended, only the fence below protects.)
+// virtual machine that was suspended, only the fence below protects; and contexts made from fn's end by a timer of this process, a moment later.)
+//
+// When the caller's context ends, or the application stops, fn's context ends too, with that cause. Until fn returns it is still alone: the lease is kept.
 //
 // No lock service can promise more, since between asking the context and writing there is always a moment. What must not go wrong even
 // then is fenced, and the fence does not depend on time:
 //
 //	etcd.Txn(ctx).If(t.Guard).Then(clientv3.OpPut(…)).Commit()   // succeeds only while the term lasts
 //
+// with the client that Exclusive was made with, or one of the same namespace.
 // Outside of etcd, pass t.Revision along, and refuse one that is smaller than the greatest seen.
 //
 // # Where time goes
 //
 // A holder that stops resigns: the next one has its turn at once, or if etcd is away, once that is back. One that crashes, or is cut off, is waited
 // for until its lease has ended: Config.TTL, 10 s by default. Shorter is faster at failover, and loses more terms to short pauses; below 5 s is not sensible.
+//
+// An fn may call Lock and Lead of other names; if its own is lost meanwhile, so are those. It must not wait for the end of its own call: for a Lock of the
+// same name, StopLeading or Close.
 //
 // Waiting costs one watch on whoever is ahead in the queue, so a thousand that wait do not wake for one that goes. The order is that in
 // which the calls reached etcd.

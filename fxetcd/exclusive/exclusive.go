@@ -79,10 +79,12 @@ func (x *Exclusive) Lead(ctx context.Context, name string, fn func(ctx context.C
 			if err != nil {
 				return err
 			}
-			if lost, err := h.hold(fn); !lost || ctx.Err() != nil {
+			lost, err := h.hold(fn)
+			if lost == nil || ctx.Err() != nil {
 				return err
 			}
-			x.log.Warn("lead lost, campaigning again", zap.String("name", name), zap.Int64("term", h.term.Revision))
+			x.log.Warn("lead lost, campaigning again", zap.String("name", name), zap.Int64("term", h.term.Revision),
+				zap.NamedError("cause", lost), zap.Error(err))
 		}
 	})
 	if err != nil {
@@ -103,8 +105,8 @@ func (x *Exclusive) Lock(ctx context.Context, name string, fn func(ctx context.C
 			return err
 		}
 		lost, err := h.hold(fn)
-		if lost {
-			return errors.Join(context.Cause(h.lease), err)
+		if lost != nil {
+			return errors.Join(lost, err)
 		}
 		return err
 	})
@@ -146,15 +148,15 @@ func (x *Exclusive) folder(kind, name string) string {
 	return x.cfg.Namespace + "/" + kind + "/" + url.PathEscape(name) + "/"
 }
 
-// hold runs fn, then lets go. lost tells whether the term had ended by then; the error is fn's.
-func (h *holder) hold(fn func(ctx context.Context, t Term) error) (lost bool, err error) {
+// hold runs fn, then lets go. lost is why the term had ended by then, if it had; err is fn's.
+func (h *holder) hold(fn func(ctx context.Context, t Term) error) (lost, err error) {
 	guarded := make(chan struct{})
 	go func() {
 		defer close(guarded)
 		h.guardKey()
 	}()
 	err = guard.Within(context.Background(), func() error { return fn(h.lease, h.term) }, nil)
-	lost = h.lease.Err() != nil && errors.Is(context.Cause(h.lease), ErrLost)
+	lost = h.lease.lost()
 	h.lease.end()
 	<-guarded
 	h.lease.revoke()

@@ -128,13 +128,13 @@ func TestE10_a_paused_process_knows_at_once(t *testing.T) {
 func TestE10_a_context_ends_in_time_though_the_server_is_silent(t *testing.T) {
 	t.Parallel()
 	server := etcdtest.StartProcess(t)
-	x := process(t, 2*time.Second, server.Endpoints()...)
+	x := process(t, 5*time.Second, server.Endpoints()...)
 	ctx, _, release := holding(t, x, "job")
 	server.Pause()
 	began := time.Now()
 	for ctx.Err() == nil {
 	}
-	assert.Less(t, time.Since(began), 2*time.Second, "it ends before the lease does")
+	assert.Less(t, time.Since(began), 5*time.Second, "it ends before the lease does")
 	server.Resume()
 	assert.ErrorIs(t, release(), exclusive.ErrLost)
 }
@@ -148,6 +148,7 @@ func TestE10_what_is_released_during_an_outage_is_free_after_it(t *testing.T) {
 	_, _, release := holding(t, x, "job")
 	proxy.Drop()
 	require.NoError(t, release())
+	proxy.Reset() // what was sent so far does not arrive after all
 	proxy.Heal()
 	soon, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()

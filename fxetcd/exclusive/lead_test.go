@@ -91,11 +91,14 @@ func TestE10_nobody_leads_with_a_lease_that_is_gone(t *testing.T) {
 	require.NoError(t, err)
 	holder := leases.Leases[0].ID
 
-	entered := make(chan exclusive.Term)
+	entered := make(chan exclusive.Term, 1)
 	done := make(chan error)
 	go func() {
-		done <- x.Lock(t.Context(), "job", func(_ context.Context, term exclusive.Term) error {
+		done <- x.Lock(t.Context(), "job", func(ctx context.Context, term exclusive.Term) error {
 			entered <- term
+			fenced, err := admin.Txn(ctx).If(term.Guard).Then(clientv3.OpPut("written", "x")).Commit()
+			assert.NoError(t, err)
+			assert.True(t, err == nil && fenced.Succeeded, "the term has a key")
 			return nil
 		})
 	}()
@@ -115,12 +118,7 @@ func TestE10_nobody_leads_with_a_lease_that_is_gone(t *testing.T) {
 	require.NoError(t, release())
 	term := <-entered
 	assert.Greater(t, term.Revision, held.Revision)
-	fenced, err := admin.Txn(t.Context()).If(term.Guard).Then(clientv3.OpPut("written", "x")).Commit()
-	require.NoError(t, err)
-	assert.True(t, fenced.Succeeded || <-done == nil && len(keys(t, admin)) == 0)
-	if fenced.Succeeded {
-		assert.NoError(t, <-done)
-	}
+	assert.NoError(t, <-done)
 }
 
 // E10: a holder that stops resigns.

@@ -16,13 +16,15 @@ import (
 )
 
 // A lease is a lease in etcd, and the context of those who rely on it: it ends with cause ErrLost once nothing proves any more that
-// the lease lives.
+// the lease lives. It ends with the caller's context too, but the lease is kept until it is let go: whoever has to finish something is still alone.
 //
 // The proof is an answer of the server to a keepalive, and it holds from when that was sent, not from when it was answered: the server's
 // own clock for the lease started somewhere in between. clientv3's keepalives do not tell when they were sent, so the lease has a stream of its own.
 type lease struct {
 	context.Context // with the values of the caller, and its end
 	cancel          context.CancelCauseFunc
+	kept            context.Context // ends when the lease is lost or let go
+	drop            context.CancelCauseFunc
 
 	x      *Exclusive
 	id     clientv3.LeaseID
@@ -43,6 +45,7 @@ func (x *Exclusive) grant(ctx context.Context) (*lease, error) {
 	}
 	l.id = granted.ID
 	l.Context, l.cancel = context.WithCancelCause(ctx)
+	l.kept, l.drop = context.WithCancelCause(context.WithoutCancel(ctx))
 	l.until.Store(int64(proofOf(granted.TTL)))
 	l.expiry = time.AfterFunc(l.left(), l.expire)
 	l.keeper.Go(l.keep)
@@ -68,7 +71,23 @@ func (l *lease) expire() {
 	}
 }
 
-func (l *lease) lose(why string) { l.cancel(fmt.Errorf("%w: %s", ErrLost, why)) }
+func (l *lease) lose(why string) { l.stop(fmt.Errorf("%w: %s", ErrLost, why)) }
+
+func (l *lease) stop(cause error) {
+	l.cancel(cause)
+	l.drop(cause)
+}
+
+// lost is why the lease was lost, if it was.
+func (l *lease) lost() error {
+	if l.left() <= 0 {
+		l.expire()
+	}
+	if cause := context.Cause(l.kept); errors.Is(cause, ErrLost) {
+		return cause
+	}
+	return nil
+}
 
 func (l *lease) Done() <-chan struct{} {
 	if l.left() <= 0 {
@@ -84,21 +103,21 @@ func (l *lease) Err() error {
 	return l.Context.Err()
 }
 
-// keep renews the lease until its context ends.
+// keep renews the lease until it is lost or let go.
 func (l *lease) keep() {
 	soon := backoff.Policy{Base: again.Base, Max: l.x.cfg.TTL / 20}
-	for failures := 1; l.Err() == nil; failures++ {
+	for failures := 1; l.kept.Err() == nil; failures++ {
 		if l.keepByStream() {
 			failures = 1
 		}
-		backoff.Wait(l, soon.Delay(failures))
+		backoff.Wait(l.kept, soon.Delay(failures))
 	}
 }
 
 // keepByStream renews the lease over one stream, until that fails or does not answer in time (the next one may go to another server). It
-// tells whether it renewed at all.
+// tells whether it renewed at all. A member of a cluster that has lost the others ends the stream.
 func (l *lease) keepByStream() (renewed bool) {
-	ctx, cancel := context.WithCancel(l)
+	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(l.kept))
 	defer cancel()
 	interval := l.x.cfg.TTL / 3
 	unanswered := time.AfterFunc(interval, cancel)
@@ -107,13 +126,39 @@ func (l *lease) keepByStream() (renewed bool) {
 	if err != nil {
 		return false
 	}
+	answers := make(chan *pb.LeaseKeepAliveResponse)
+	var reader sync.WaitGroup
+	defer reader.Wait()
+	defer cancel() // before the wait
+	reader.Go(func() {
+		defer close(answers)
+		for {
+			answer, err := stream.Recv()
+			if err != nil {
+				return
+			}
+			select {
+			case answers <- answer:
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	next := time.NewTimer(0)
+	defer next.Stop()
 	for {
+		select {
+		case <-next.C:
+		case <-answers: // the stream has ended, which a server that was wiped may be the reason of: ask at once
+			return renewed
+		}
+		unanswered.Reset(interval)
 		sent := time.Since(l.epoch)
 		if stream.Send(&pb.LeaseKeepAliveRequest{ID: int64(l.id)}) != nil {
 			return renewed
 		}
-		answer, err := stream.Recv()
-		if err != nil {
+		answer, ok := <-answers
+		if !ok {
 			return renewed
 		}
 		if answer.TTL <= 0 {
@@ -124,16 +169,13 @@ func (l *lease) keepByStream() (renewed bool) {
 		l.until.Store(int64(sent + proofOf(answer.TTL)))
 		l.expiry.Reset(l.left())
 		renewed = true
-		if !backoff.Wait(l, interval) {
-			return renewed
-		}
-		unanswered.Reset(interval)
+		next.Reset(interval)
 	}
 }
 
 // end stops relying on the lease and renewing it.
 func (l *lease) end() {
-	l.cancel(errReleased)
+	l.stop(errReleased)
 	l.keeper.Wait()
 	l.expiry.Stop()
 }

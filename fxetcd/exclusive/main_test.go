@@ -25,7 +25,14 @@ func TestMain(m *testing.M) {
 // connect is a client that gives up on a dead connection soon.
 func connect(tb testing.TB, endpoints ...string) *clientv3.Client {
 	tb.Helper()
-	client, err := clientv3.New(clientv3.Config{Endpoints: endpoints, DialTimeout: 2 * time.Second, Logger: zap.NewNop()})
+	return connectWith(tb, func(*clientv3.Config) {}, endpoints...)
+}
+
+func connectWith(tb testing.TB, change func(*clientv3.Config), endpoints ...string) *clientv3.Client {
+	tb.Helper()
+	cfg := clientv3.Config{Endpoints: endpoints, DialTimeout: 2 * time.Second, Logger: zap.NewNop()}
+	change(&cfg)
+	client, err := clientv3.New(cfg)
 	require.NoError(tb, err)
 	tb.Cleanup(func() { client.Close() })
 	return client
@@ -34,7 +41,12 @@ func connect(tb testing.TB, endpoints ...string) *clientv3.Client {
 // process is an Exclusive with a client of its own, as another process would have.
 func process(tb testing.TB, ttl time.Duration, endpoints ...string) *exclusive.Exclusive {
 	tb.Helper()
-	x, err := exclusive.New(connect(tb, endpoints...), exclusive.Config{TTL: ttl}, exclusive.WithLogger(zap.NewNop()))
+	return processOf(tb, connect(tb, endpoints...), exclusive.Config{TTL: ttl})
+}
+
+func processOf(tb testing.TB, client *clientv3.Client, cfg exclusive.Config, opts ...exclusive.Option) *exclusive.Exclusive {
+	tb.Helper()
+	x, err := exclusive.New(client, cfg, append([]exclusive.Option{exclusive.WithLogger(zap.NewNop())}, opts...)...)
 	require.NoError(tb, err)
 	tb.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)

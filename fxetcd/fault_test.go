@@ -4,6 +4,7 @@
 //
 //	kill -9
 //		fxetcd     TestE12_a_killed_server_is_missed_by_name_and_found_again
+//		fxetcd     TestE12_with_a_username_a_watch_outlives_an_absence_longer_than_the_request_timeout
 //		etcdtest   TestE7_a_killed_process_loses_no_acknowledged_write
 //		watch      TestE11_a_watch_does_not_notice_a_reconnection_or_a_restart
 //		registry   TestE8_registrations_are_back_within_two_seconds
@@ -38,6 +39,7 @@
 //		fxetcd     TestE12_a_client_of_a_cluster_outlives_each_of_its_losses
 //		etcdtest   TestE12_a_cluster_without_a_quorum_comes_back
 //		watch      TestE11_a_watch_survives_the_loss_of_quorum
+//		exclusive  TestE10_an_outage_costs_nobody_its_place
 //	compaction
 //		fxetcd     TestE12_a_watch_is_told_what_compaction_has_taken_from_it
 //		watch      TestE11_compaction_while_away_is_made_up_for_by_one_change_set
@@ -47,10 +49,13 @@
 //		fxetcd     TestE12_a_wiped_server_is_an_empty_one_that_has_lost_the_lease
 //		watch      TestE11_a_wiped_server_is_noticed_though_it_looks_the_same
 //		registry   TestE8_registrations_are_back_within_two_seconds
+//		exclusive  TestE10_a_wiped_server_ends_the_term_as_soon_as_it_is_back
 //	space quota exceeded
 //		fxetcd     TestE12_a_full_server_refuses_writes_alone_until_there_is_room
 //	slow link
 //		fxetcd     TestE12_a_slow_link_makes_calls_late_and_loses_none
+//		watch      TestE11_pages_are_as_small_as_a_slow_link_needs_them
+//		exclusive  TestE10_on_a_slow_link_a_context_ends_before_anybody_else_has_its_turn
 //	expired, wrong and rotated certificates
 //		fxetcd     TestE12_a_running_client_names_a_bad_certificate_and_takes_a_good_one
 //		fxetcd     TestE12_a_client_gets_over_a_new_certificate_a_new_authority_and_an_expired_one

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"time"
 
@@ -22,6 +23,11 @@ const (
 // event it got misses none and gets none twice. A "reset" says that etcd no longer knows what came after that id: forget what you hold,
 // all of it follows. A listener that does not read loses its connection, and can come back with the last id.
 func (a *API) events(w http.ResponseWriter, r *http.Request) {
+	last := r.Header.Get("Last-Event-ID")
+	if last != "" && !eventID.MatchString(last) {
+		a.respond(w, r, nil, badRequest("Last-Event-ID %.100q is none that was sent: want a revision, as in 17, or a part of one, as in 17.2", last))
+		return
+	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	stream := http.NewResponseController(w)
@@ -30,21 +36,15 @@ func (a *API) events(w http.ResponseWriter, r *http.Request) {
 		_ = stream.SetWriteDeadline(time.Now().Add(farewell))
 	})()
 
-	begun := false
-	prefix := folder + r.URL.Query().Get("prefix")
-	for group, err := range watch.Revisions(ctx, a.store.etcd, prefix, watch.After(r.Header.Get("Last-Event-ID"))) {
-		if err != nil && !begun {
-			a.respond(w, r, nil, badRequest("Last-Event-ID %.100q: %v", r.Header.Get("Last-Event-ID"), err))
-			return
-		}
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	if stream.Flush() != nil { // the first event may be a long time coming
+		return
+	}
+	for group, err := range watch.Revisions(ctx, a.store.etcd, folder+r.URL.Query().Get("prefix"), watch.After(last)) {
 		if err != nil {
 			a.log.Warn("events end", zap.Error(err))
 			return
-		}
-		if !begun {
-			w.Header().Set("Content-Type", "text/event-stream")
-			w.Header().Set("Cache-Control", "no-store")
-			begun = true
 		}
 		for i, event := range group {
 			data := shown(event)
@@ -66,6 +66,10 @@ func (a *API) events(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 }
+
+// eventID matches the ids that watch.ID makes: a revision, or a part of one, as in 17.2. The greatest number of all stands for a place
+// that has none.
+var eventID = regexp.MustCompile(`^([0-9]{1,18}|9223372036854775807|[1-9][0-9]{0,17}\.[1-9][0-9]{0,17})$`)
 
 // shown is what the data of an event are: the flag, or of one that is gone its key; always a version. It is nil for a flag that readers
 // must no longer see.

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"io"
+	"math"
 	"net"
 	"net/http"
 	"strings"
@@ -27,7 +29,7 @@ func (p *process) listen(t *testing.T, path, after string) <-chan serverSentEven
 	r, err := http.NewRequestWithContext(t.Context(), "GET", p.url+path, nil)
 	require.NoError(t, err)
 	r.Header.Set("Last-Event-ID", after)
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, ResponseHeaderTimeout: 20 * time.Second}}
 	resp, err := client.Do(r)
 	require.NoError(t, err)
 	require.Equal(t, "text/event-stream", resp.Header.Get("Content-Type"))
@@ -103,13 +105,47 @@ func TestA2_events(t *testing.T) {
 func TestA2_events_after_what_is_no_id(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil, "-ephemeral")
-	r, err := http.NewRequestWithContext(t.Context(), "GET", p.url+"/flags/events", nil)
-	require.NoError(t, err)
-	r.Header.Set("Last-Event-ID", "yesterday")
-	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(r)
-	require.NoError(t, err)
-	defer resp.Body.Close()
-	assert.Equal(t, http.StatusBadRequest, resp.StatusCode)
+	for _, id := range []string{"yesterday", "17.", "17.0", "0.1", "+1", "-1", "1.2.3", "99999999999999999999"} {
+		t.Run(id, func(t *testing.T) {
+			r, err := http.NewRequestWithContext(t.Context(), "GET", p.url+"/flags/events", nil)
+			require.NoError(t, err)
+			r.Header.Set("Last-Event-ID", id)
+			resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(r)
+			require.NoError(t, err)
+			defer resp.Body.Close()
+			assert.Equal(t, http.StatusBadRequest, resp.StatusCode)
+			body, err := io.ReadAll(resp.Body)
+			require.NoError(t, err)
+			assert.Contains(t, string(body), "want a revision, as in 17, or a part of one, as in 17.2")
+		})
+	}
+}
+
+// A2: what a watch refuses, the API refuses with a status, since it has answered before it asks the watch; what a watch takes, the API takes.
+func TestA2_events_after_every_kind_of_id(t *testing.T) {
+	t.Parallel()
+	p := start(t, nil, "-ephemeral")
+	p.must(t, "PUT", "/flags/a", `{"value": 1}`)
+	for _, id := range []string{"", "0", "1", "1.1", "2", "2.1", "999999", "999999999999999999", "999999999999999999.1", fmt.Sprint(math.MaxInt64)} {
+		t.Run(id, func(t *testing.T) {
+			events := p.listen(t, "/flags/events", id)
+			p.must(t, "PUT", "/flags/b", `{"value": 2}`)
+			first, open := <-events
+			assert.True(t, open, "the stream goes on")
+			assert.NotEmpty(t, first.event)
+		})
+	}
+	assert.Empty(t, p.said(t))
+}
+
+// A2: a listener that misses nothing has its answer at once.
+func TestA2_events_answers_before_there_is_one(t *testing.T) {
+	t.Parallel()
+	p := start(t, nil, "-ephemeral")
+	_, created := p.must(t, "PUT", "/flags/a", `{"value": 1}`)
+	events := p.listen(t, "/flags/events", fmt.Sprint(created["version"]))
+	p.must(t, "PUT", "/flags/b", `{"value": 2}`)
+	assert.Equal(t, "put b", said(<-events))
 }
 
 // fill stores more than a connection's buffers hold.

@@ -1,6 +1,7 @@
 package etcdtest
 
 import (
+	"context"
 	"net"
 	"strings"
 	"sync"
@@ -112,7 +113,8 @@ func (p *Proxy) accept() {
 		if err != nil {
 			return
 		}
-		l := &link{proxy: p, client: c, broken: make(chan struct{})}
+		l := &link{proxy: p, client: c}
+		l.ctx, l.end = context.WithCancel(context.Background())
 		p.mu.Lock()
 		if p.refused {
 			l.reset()
@@ -128,10 +130,11 @@ type link struct {
 	proxy  *Proxy
 	client *net.TCPConn
 
+	ctx context.Context // ends when the link is broken
+	end context.CancelFunc
+
 	mu     sync.Mutex
 	server *net.TCPConn
-	broken chan struct{}
-	once   sync.Once
 }
 
 func (l *link) run() {
@@ -144,7 +147,7 @@ func (l *link) run() {
 	if !l.pass(time.Time{}) {
 		return
 	}
-	c, err := net.Dial("tcp", l.proxy.target)
+	c, err := new(net.Dialer).DialContext(l.ctx, "tcp", l.proxy.target)
 	if err != nil {
 		return
 	}
@@ -152,11 +155,9 @@ func (l *link) run() {
 	l.mu.Lock()
 	l.server = server
 	l.mu.Unlock()
-	select {
-	case <-l.broken: // reset before it knew of the server's side
+	if l.ctx.Err() != nil { // reset before it knew of the server's side
 		_ = server.Close()
 		return
-	default:
 	}
 	var both sync.WaitGroup
 	both.Go(func() { l.pump(server, l.client) })
@@ -183,7 +184,7 @@ func (l *link) pump(to, from *net.TCPConn) {
 				_, delay := l.proxy.state()
 				select {
 				case packets <- packet{buffer[:n], time.Now().Add(delay)}:
-				case <-l.broken:
+				case <-l.ctx.Done():
 					return
 				}
 			}
@@ -215,14 +216,14 @@ func (l *link) pass(due time.Time) bool {
 		defer timer.Stop()
 		select {
 		case <-timer.C:
-		case <-l.broken:
+		case <-l.ctx.Done():
 			return false
 		}
 	}
 	for {
 		gate, _ := l.proxy.state()
 		select {
-		case <-l.broken:
+		case <-l.ctx.Done():
 			return false
 		case <-gate:
 		}
@@ -235,7 +236,7 @@ func (l *link) pass(due time.Time) bool {
 
 // reset closes both sides without the handshake that would let the peer think that all was said.
 func (l *link) reset() {
-	l.once.Do(func() { close(l.broken) })
+	l.end()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, c := range []*net.TCPConn{l.client, l.server} {

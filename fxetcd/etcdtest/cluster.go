@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"go.etcd.io/etcd/client/pkg/v3/types"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.uber.org/zap"
@@ -34,6 +36,7 @@ type member struct {
 	peer    string // host:port
 	link    *Proxy // by which the other members reach it
 	cut     bool
+	id      types.ID // the same for every start; 0 before the first
 	running *embedded.Server
 	joining *joining
 }
@@ -96,19 +99,22 @@ func (c *Cluster) Client(tb testing.TB, members ...int) *clientv3.Client {
 	return Client(tb, endpoints...)
 }
 
-// Leader is the member that leads, or -1 while those that run and are not partitioned away agree on none.
+// Leader is the member that leads, or -1 while those that run and are not partitioned away do not all agree on one of them.
 func (c *Cluster) Leader() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for i, m := range c.members {
+	var agreed types.ID
+	for _, m := range c.members {
 		if m.running == nil || m.cut {
 			continue
 		}
-		if s := m.running.Etcd().Server; s.Leader() == s.MemberID() {
-			return i
+		leader := m.running.Etcd().Server.Leader()
+		if leader == 0 || agreed != 0 && leader != agreed {
+			return -1
 		}
+		agreed = leader
 	}
-	return -1
+	return slices.IndexFunc(c.members, func(m *member) bool { return m.running != nil && !m.cut && m.id == agreed })
 }
 
 // Stop stops member i as a failing machine would: at once, and without handing leadership over. A stopped member's Stop does nothing.
@@ -120,7 +126,7 @@ func (c *Cluster) Stop(i int) {
 }
 
 // Restart stops member i, if it runs, and starts it with the same data at the same addresses. The member is ready when Restart
-// returns; without a quorum that it could join, it becomes ready when there is one.
+// returns; partitioned away, or without a quorum that it could join, it becomes ready when it can.
 func (c *Cluster) Restart(i int) {
 	c.tb.Helper()
 	c.mu.Lock()
@@ -136,10 +142,12 @@ func (c *Cluster) Restart(i int) {
 	c.separate()
 }
 
-// Partition cuts the network between member i and the other members. Clients still reach all of them.
+// Partition cuts the network between member i and the other members. Clients still reach all of them. A partition outlasts stops and
+// restarts, and may begin while the member is stopped. It is kept up by the members that run: two that are both starting
+// still reach each other.
 func (c *Cluster) Partition(i int) { c.setCut(i, true) }
 
-// Heal ends member i's partition.
+// Heal ends member i's partition. A member that was restarted meanwhile becomes ready now, if there is a quorum.
 func (c *Cluster) Heal(i int) { c.setCut(i, false) }
 
 func (c *Cluster) setCut(i int, cut bool) {
@@ -149,21 +157,21 @@ func (c *Cluster) setCut(i int, cut bool) {
 	c.separate()
 }
 
-// separate brings every pair of running members into the state it should be in. A member that was restarted knows of no cut.
+// separate brings every pair of members into the state it should be in, as far as those that run decide it: one that was restarted
+// knows of no cut. The other of a pair need not run: it may be on its way, and a member remembers its cuts.
 func (c *Cluster) separate() {
 	for _, m := range c.members {
 		c.settle(m)
 	}
 	for i, a := range c.members {
 		for j, b := range c.members {
-			if i == j || a.running == nil || b.running == nil {
+			if i == j || a.running == nil {
 				continue
 			}
-			from, to := a.running.Etcd().Server, b.running.Etcd().Server.MemberID()
-			if a.cut || b.cut {
-				from.CutPeer(to)
+			if from := a.running.Etcd().Server; a.cut || b.cut {
+				from.CutPeer(b.id)
 			} else {
-				from.MendPeer(to)
+				from.MendPeer(b.id)
 			}
 		}
 	}
@@ -222,6 +230,9 @@ func (c *Cluster) settle(m *member) error {
 	m.joining.cancel()
 	server, err := m.joining.server, m.joining.err
 	m.running, m.joining = server, nil
+	if err == nil {
+		m.id = server.Etcd().Server.MemberID()
+	}
 	return err
 }
 

@@ -83,6 +83,70 @@ func TestE12_a_cluster_without_a_quorum_comes_back(t *testing.T) {
 	assert.Len(t, got.Kvs, 1)
 }
 
+func TestE12_a_partition_outlasts_a_restart_and_ends_with_Heal(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name      string
+		partition func(c *etcdtest.Cluster, i int)
+	}{
+		{"of a member that runs", (*etcdtest.Cluster).Partition},
+		{"of a member that is stopped", func(c *etcdtest.Cluster, i int) {
+			c.Stop(i)
+			c.Partition(i)
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			c := etcdtest.StartCluster(t, 3)
+			leader := c.Leader()
+			require.NotEqual(t, -1, leader)
+			i := (leader + 1) % 3
+			tt.partition(c, i)
+			c.Restart(i)
+			member := c.Client(t, i)
+			_, err := member.Get(within(t, 3*time.Second), "k") // a client that came before the member comes again after a second
+			require.Error(t, err, "it reaches nobody, so it has no quorum")
+			put(t, c.Client(t, leader), "k", "v")
+
+			c.Heal(i)
+			got, err := member.Get(within(t, plenty), "k")
+			require.NoError(t, err)
+			assert.Len(t, got.Kvs, 1)
+		})
+	}
+}
+
+func TestE12_a_partition_that_ends_while_another_member_is_stopped_has_ended_for_that_one_too(t *testing.T) {
+	t.Parallel()
+	c := etcdtest.StartCluster(t, 3)
+	c.Partition(0)
+	c.Stop(1)
+	c.Stop(2)
+	c.Heal(0)
+	c.Restart(1) // has a quorum with member 0 alone
+	put(t, c.Client(t, 0, 1), "k", "v")
+}
+
+func TestE12_a_leader_is_one_that_all_members_know(t *testing.T) {
+	t.Parallel()
+	c := etcdtest.StartCluster(t, 3)
+	all := c.Client(t)
+	leader := c.Leader()
+	require.NotEqual(t, -1, leader)
+	knows := func(i int) uint64 {
+		status, err := all.Status(within(t, plenty), c.Endpoints()[i])
+		require.NoError(t, err)
+		return status.Leader
+	}
+	for _, i := range []int{(leader + 1) % 3, (leader + 2) % 3} {
+		c.Partition(i)
+		require.Eventually(t, func() bool { return knows(i) == 0 }, plenty, time.Millisecond)
+		c.Heal(i)
+		require.Eventually(t, func() bool { return c.Leader() != -1 }, plenty, time.Millisecond)
+		assert.NotZero(t, knows(i), "the member that was away knows the leader again")
+	}
+}
+
 // put writes as soon as the cluster lets it. A write that is sent while leaders change waits for five seconds, hence the short tries.
 func put(t *testing.T, c *clientv3.Client, key, value string) {
 	t.Helper()

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"regexp"
 	"strings"
 	"time"
 
@@ -24,8 +23,8 @@ const (
 // all of it follows. A listener that does not read loses its connection, and can come back with the last id.
 func (a *API) events(w http.ResponseWriter, r *http.Request) {
 	last := r.Header.Get("Last-Event-ID")
-	if last != "" && !eventID.MatchString(last) {
-		a.respond(w, r, nil, badRequest("Last-Event-ID %.100q is none that was sent: want a revision, as in 17, or a part of one, as in 17.2", last))
+	if err := watch.CheckID(last); err != nil {
+		a.respond(w, r, nil, badRequest("Last-Event-ID: %v", err))
 		return
 	}
 	ctx, cancel := context.WithCancel(r.Context())
@@ -66,10 +65,6 @@ func (a *API) events(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 }
-
-// eventID matches the ids that watch.ID makes: a revision, or a part of one, as in 17.2. The greatest number of all stands for a place
-// that has none.
-var eventID = regexp.MustCompile(`^([0-9]{1,18}|9223372036854775807|[1-9][0-9]{0,17}\.[1-9][0-9]{0,17})$`)
 
 // shown is what the data of an event are: the flag, or of one that is gone its key; always a version. It is nil for a flag that readers
 // must no longer see.

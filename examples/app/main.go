@@ -2,7 +2,7 @@
 //
 //	go run ./examples/app
 //
-// starts an etcd in this process and serves flags that live in it. README.md says what to try, options.go lists what it is made of.
+// starts an etcd in this process and serves flags that live in it. The repository's README.md says what to try, options.go lists what it is made of.
 package main
 
 import (

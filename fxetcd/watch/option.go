@@ -38,22 +38,30 @@ func FromRevision(revision int64) Option {
 // After starts after the event that an ID stands for, like FromRevision, and not twice with the events before it in its
 // revision. The empty ID starts with a snapshot, as a watch does without options.
 func After(id string) Option {
-	return optionFunc(func(o *options) {
-		o.start, o.seen, o.err = -1, 0, nil
-		if id == "" {
-			return
-		}
-		revision, seen, partly := strings.Cut(id, ".")
-		var err error
-		if o.start, err = parse(revision, 0); err == nil && partly {
-			var n int64
-			n, err = parse(seen, 1)
-			o.start, o.seen = o.start-1, int(min(n, 1<<30))
-		}
-		if err != nil || o.start < 0 {
-			o.err = fmt.Errorf("id %q is none that a watch gave: want a revision, as in 17, or a part of one, as in 17.2", id)
-		}
-	})
+	return optionFunc(func(o *options) { o.start, o.seen, o.err = place(id) })
+}
+
+// CheckID tells whether After takes an id: what is none that a watch gave is an error, which a server can answer before it begins to stream.
+func CheckID(id string) error {
+	_, _, err := place(id)
+	return err
+}
+
+// place is where a watch starts after an id: behind a revision and so many events of the next.
+func place(id string) (start int64, seen int, err error) {
+	if id == "" {
+		return -1, 0, nil
+	}
+	revision, part, partly := strings.Cut(id, ".")
+	if start, err = parse(revision, 0); err == nil && partly {
+		var n int64
+		n, err = parse(part, 1)
+		start, seen = start-1, int(min(n, 1<<30))
+	}
+	if err != nil || start < 0 {
+		return 0, 0, fmt.Errorf("id %q is none that a watch gave: want a revision, as in 17, or a part of one, as in 17.2", id)
+	}
+	return start, seen, nil
 }
 
 func parse(digits string, atLeast int64) (int64, error) {

@@ -192,6 +192,16 @@ func TestE11_the_ids_of_a_change_set_never_lead_past_its_rest(t *testing.T) {
 	assert.Equal(t, []string{toReset, "2", "12"}, []string{watch.ID(wiped, 0), watch.ID(wiped, 1), watch.ID(wiped, 2)})
 }
 
+func TestE11_an_id_can_be_checked_before_there_is_a_watch(t *testing.T) {
+	t.Parallel()
+	for _, id := range []string{"", "0", "17", "17.2", "9223372036854775807"} {
+		assert.NoError(t, watch.CheckID(id), id)
+	}
+	for _, id := range []string{"x", "17.", "0.1", "-1", "+1", "3.0", "1.2.3", "9223372036854775808"} {
+		assert.ErrorContains(t, watch.CheckID(id), "is none that a watch gave: want a revision, as in 17, or a part of one, as in 17.2", id)
+	}
+}
+
 func TestAn_option_that_makes_no_sense_is_an_error_in_the_sequence(t *testing.T) {
 	t.Parallel()
 	server := etcdtest.Start(t)

@@ -74,8 +74,8 @@ func (l *lease) expire() {
 func (l *lease) lose(why string) { l.stop(fmt.Errorf("%w: %s", ErrLost, why)) }
 
 func (l *lease) stop(cause error) {
+	l.drop(cause) // first, since fn may return the moment that its context ends, and is to be known to have lost by then
 	l.cancel(cause)
-	l.drop(cause)
 }
 
 // lost is why the lease was lost, if it was.

@@ -115,6 +115,25 @@ func TestE10_a_lock_that_is_lost_after_the_end_of_its_context_is_lost(t *testing
 	assert.ErrorContains(t, err, "not renewed in time")
 }
 
+// E10: fn may return the moment its context ends, while those that it has made of it are still being ended.
+func TestE10_whoever_returns_because_of_a_loss_has_lost(t *testing.T) {
+	t.Parallel()
+	server := etcdtest.Start(t)
+	direct := connect(t, server.Endpoints()...)
+	x := process(t, time.Minute, server.Endpoints()...)
+	for range 5 {
+		require.ErrorIs(t, x.Lock(t.Context(), "job", func(ctx context.Context, _ exclusive.Term) error {
+			for range 50_000 {
+				_, cancel := context.WithCancel(ctx)
+				t.Cleanup(cancel)
+			}
+			_, err := direct.Delete(t.Context(), "exclusive/", clientv3.WithPrefix())
+			<-ctx.Done()
+			return err
+		}), exclusive.ErrLost)
+	}
+}
+
 // E10: a member of a cluster that has lost the others ends the stream of renewals, rather than sit on it, only if it is asked to.
 func TestE10_renewals_ask_for_a_leader(t *testing.T) {
 	t.Parallel()

@@ -40,10 +40,19 @@ func TestThe_program_greets_and_stops(t *testing.T) {
 	program.Dir = t.TempDir()
 	stdout, err := program.StdoutPipe()
 	require.NoError(t, err)
+	stderr, err := program.StderrPipe()
+	require.NoError(t, err)
 	require.NoError(t, program.Start())
 	lines := bufio.NewScanner(stdout)
 	require.True(t, lines.Scan())
 	assert.Equal(t, "hello, world", lines.Text())
+	// Fx listens to signals only when it has started.
+	for log := bufio.NewScanner(stderr); ; {
+		require.True(t, log.Scan(), "Fx says when it has started")
+		if strings.Contains(log.Text(), "RUNNING") {
+			break
+		}
+	}
 	require.NoError(t, program.Process.Signal(syscall.SIGTERM))
 	assert.NoError(t, program.Wait(), "a signal is a clean end")
 }

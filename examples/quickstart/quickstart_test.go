@@ -1,20 +1,32 @@
-package main_test
+package main
 
 import (
 	"bufio"
 	"os"
 	"os/exec"
-	"path/filepath"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// asProgram makes the test binary the program itself.
+const asProgram = "FXKIT_QUICKSTART"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		// Fx listens to signals only once it has started. Until then one shall not end the process.
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGTERM)
+		main()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func TestREADME_shows_this_program(t *testing.T) {
 	t.Parallel()
@@ -31,28 +43,27 @@ func TestREADME_shows_this_program(t *testing.T) {
 
 func TestThe_program_greets_and_stops(t *testing.T) {
 	t.Parallel()
-	binary := filepath.Join(t.TempDir(), "quickstart")
-	build := exec.Command("go", "build", "-o", binary, ".")
-	output, err := build.CombinedOutput()
-	require.NoError(t, err, "%s", output)
-
-	program := exec.Command(binary)
-	program.Dir = t.TempDir()
-	stdout, err := program.StdoutPipe()
+	self, err := os.Executable()
 	require.NoError(t, err)
-	stderr, err := program.StderrPipe()
+	program := exec.Command(self)
+	program.Dir = t.TempDir()
+	program.Env = append(os.Environ(), asProgram+"=1")
+	stdout, err := program.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, program.Start())
 	lines := bufio.NewScanner(stdout)
 	require.True(t, lines.Scan())
 	assert.Equal(t, "hello, world", lines.Text())
-	// Fx listens to signals only when it has started.
-	for log := bufio.NewScanner(stderr); ; {
-		require.True(t, log.Scan(), "Fx says when it has started")
-		if strings.Contains(log.Text(), "RUNNING") {
-			break
+
+	ended := make(chan error, 1)
+	go func() { ended <- program.Wait() }()
+	require.Eventually(t, func() bool {
+		_ = program.Process.Signal(syscall.SIGTERM) // fails once it has ended
+		select {
+		case err := <-ended:
+			return assert.NoError(t, err, "a signal is a clean end")
+		default:
+			return false
 		}
-	}
-	require.NoError(t, program.Process.Signal(syscall.SIGTERM))
-	assert.NoError(t, program.Wait(), "a signal is a clean end")
+	}, 30*time.Second, 10*time.Millisecond)
 }

@@ -81,17 +81,15 @@ func (d *dependents) lead(t *testing.T) func(context.Context, exclusive.Term) er
 func (d *dependents) recover(t *testing.T) {
 	t.Helper()
 	var last error
-	require.Eventually(t, func() bool {
+	if !assert.Eventually(t, func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
 		last = d.healthy(ctx)
 		return last == nil
-	}, ttl, 10*time.Millisecond, "%v", lazily(func() string { return fmt.Sprint(last) }))
+	}, ttl, 10*time.Millisecond) {
+		require.NoError(t, last)
+	}
 }
-
-type lazily func() string
-
-func (l lazily) String() string { return l() }
 
 // healthy is nil if the instance is listed, as the registry says it is, the lead is held, and the mirror is true.
 func (d *dependents) healthy(ctx context.Context) error {

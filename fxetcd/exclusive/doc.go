@@ -10,10 +10,12 @@
 //
 // # What is promised
 //
-// Two fns of one name, in whatever processes, do not run at the same time, if fn returns when its context ends with cause [ErrLost]. It ends so as soon as it cannot be proven any more that this process holds the name: its lease has not been renewed for nine
-// tenths of its time, counted from when the last renewal was sent; the lease was revoked; the key was deleted. The process may have been
-// paused meanwhile: its context has ended before fn sees it again. (The clock is the monotonic one. Where it stands still with the machine, as in a
-// virtual machine that was suspended, only the fence below protects; and contexts made from fn's end by a timer of this process, a moment later.)
+// Two fns of one name, in whatever processes, do not run at the same time, if fn returns when its context ends with cause [ErrLost]. It
+// ends so as soon as it cannot be proven any more that this process holds the name: its lease has not been renewed for nine tenths of its
+// time, counted from when the last renewal was sent; the lease was revoked; the key was deleted. The process may have been paused
+// meanwhile: its context has ended before fn sees it again. (The clock is the monotonic one. Where it stands still with the machine, as in
+// a virtual machine that was suspended, only the fence below protects; and contexts made from fn's end by a timer of this process, a
+// moment later.)
 //
 // When the caller's context ends, or the application stops, fn's context ends too, with that cause. Until fn returns it is still alone: the lease is kept.
 //
@@ -22,8 +24,7 @@
 //
 //	etcd.Txn(ctx).If(t.Guard).Then(clientv3.OpPut(…)).Commit()   // succeeds only while the term lasts
 //
-// with the client that Exclusive was made with, or one of the same namespace.
-// Outside of etcd, pass t.Revision along, and refuse one that is smaller than the greatest seen.
+// with the client that Exclusive was made with, or one of the same namespace. Outside of etcd, pass t.Revision along, and refuse one that is smaller than the greatest seen.
 //
 // # Where time goes
 //

@@ -15,7 +15,6 @@ import (
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.uber.org/zap"
 
 	"github.com/fxkit/fxkit/fxetcd/etcdtest"
 	"github.com/fxkit/fxkit/fxetcd/exclusive"
@@ -228,19 +227,9 @@ func TestE10_Lock_returns_a_refusal(t *testing.T) {
 	t.Parallel()
 	server := etcdtest.Start(t)
 	admin := connect(t, server.Endpoints()...)
-	for _, user := range []string{"root", "app"} {
-		_, err := admin.UserAdd(t.Context(), user, "secret")
-		require.NoError(t, err)
-	}
-	_, err := admin.UserGrantRole(t.Context(), "root", "root")
-	require.NoError(t, err)
-	_, err = admin.AuthEnable(t.Context())
-	require.NoError(t, err)
-	client, err := clientv3.New(clientv3.Config{Endpoints: server.Endpoints(), Username: "app", Password: "secret", DialTimeout: 5 * time.Second, Logger: zap.NewNop()})
-	require.NoError(t, err)
-	defer client.Close()
-	x, err := exclusive.New(client, exclusive.Config{})
-	require.NoError(t, err)
+	protect(t, admin, "root", "app")
+	client := connectWith(t, func(cfg *clientv3.Config) { cfg.Username, cfg.Password = "app", "secret" }, server.Endpoints()...)
+	x := processOf(t, client, exclusive.Config{})
 	assert.ErrorIs(t, x.Lock(t.Context(), "job", nothing), rpctypes.ErrPermissionDenied)
 	assert.NoError(t, x.Close(t.Context()))
 }

@@ -55,3 +55,16 @@ func processOf(tb testing.TB, client *clientv3.Client, cfg exclusive.Config, opt
 	})
 	return x
 }
+
+// protect adds users, whose password is "secret" and of whom root may do everything, and turns authentication on.
+func protect(tb testing.TB, admin *clientv3.Client, users ...string) {
+	tb.Helper()
+	for _, user := range users {
+		_, err := admin.UserAdd(tb.Context(), user, "secret")
+		require.NoError(tb, err)
+	}
+	_, err := admin.UserGrantRole(tb.Context(), "root", "root")
+	require.NoError(tb, err)
+	_, err = admin.AuthEnable(tb.Context())
+	require.NoError(tb, err)
+}

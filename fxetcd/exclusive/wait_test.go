@@ -116,12 +116,7 @@ func TestE10_a_waiter_watches_once(t *testing.T) {
 	t.Parallel()
 	server := etcdtest.Start(t)
 	admin := connect(t, server.Endpoints()...)
-	_, err := admin.UserAdd(t.Context(), "root", "secret")
-	require.NoError(t, err)
-	_, err = admin.UserGrantRole(t.Context(), "root", "root")
-	require.NoError(t, err)
-	_, err = admin.AuthEnable(t.Context())
-	require.NoError(t, err)
+	protect(t, admin, "root")
 
 	var streams, looks atomic.Int32
 	asRoot := func(cfg *clientv3.Config) {

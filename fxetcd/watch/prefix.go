@@ -16,9 +16,9 @@ import (
 // or the server was wiped or restored, the consumer gets the difference instead: a change set that ends in Synced. A consumer that is
 // slower than the changes gets the latest of each key, as a change set too.
 //
-// An error in the sequence is one that waiting will not heal: the server refuses (no permission, wrong password) or the client does (a value larger than it may receive), once until that changes, and the
-// watch goes on if the loop does; or the client is closed (ErrClosed), an option makes no sense, and the sequence ends. When ctx ends, so does
-// the sequence, without an error.
+// An error in the sequence is one that waiting will not heal: the server refuses (no permission, wrong password) or the client does (a
+// value larger than it may receive), once until that changes, and the watch goes on if the loop does; or the client is closed (ErrClosed),
+// an option makes no sense, and the sequence ends. When ctx ends, so does the sequence, without an error.
 func Prefix(ctx context.Context, c *clientv3.Client, prefix string, opts ...Option) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		for group, err := range Revisions(ctx, c, prefix, opts...) {

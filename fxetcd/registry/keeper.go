@@ -33,8 +33,9 @@ type keeper struct {
 	// Guarded by the registry's mutex.
 	members    map[*Registration]struct{}
 	lease      clientv3.LeaseID
-	validUntil time.Time // the server keeps the lease at least until then
-	err        error     // why there is no lease
+	givenUp    clientv3.LeaseID // nothing is put under it any more, and it is not revoked yet
+	validUntil time.Time        // the server keeps the lease at least until then
+	err        error            // why there is no lease
 
 	reported string // what the log said last; only run uses it
 }
@@ -123,7 +124,11 @@ func (k *keeper) session(ctx context.Context, listed bool, old clientv3.LeaseID)
 			cancel(nil)
 			return old, err
 		}
-		renewing.Go(func() { cancel(k.renew(ctx, alive)) })
+		renewing.Go(func() {
+			if err := k.renew(ctx, alive); err != nil {
+				cancel(err)
+			}
+		})
 	}
 	err := k.keep(ctx, old)
 	cancel(nil)

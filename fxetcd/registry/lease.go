@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -43,12 +44,16 @@ func (k *keeper) grant(ctx context.Context) (<-chan *clientv3.LeaseKeepAliveResp
 	return alive, nil
 }
 
-// renew takes in the answers, and returns when there are no more. It is not kept waiting by what is put meanwhile, which may take long.
+// renew takes in the answers, and returns when there are no more, which is an error if the lease is still needed. It is not kept waiting by what is
+// put meanwhile, which may take long.
 func (k *keeper) renew(ctx context.Context, alive <-chan *clientv3.LeaseKeepAliveResponse) error {
 	for {
 		select {
 		case response, ok := <-alive:
 			if !ok {
+				if !k.leased() {
+					return nil // given up
+				}
 				return errLeaseLost
 			}
 			k.renewed(time.Duration(response.TTL) * time.Second)
@@ -69,12 +74,12 @@ func (k *keeper) renewed(ttl time.Duration) {
 	}
 }
 
-// lose forgets the lease, which it returns: nothing is known to be listed any more.
+// lose forgets the lease, which it returns unless it is revoked: nothing is known to be listed any more.
 func (k *keeper) lose() clientv3.LeaseID {
 	k.registry.mu.Lock()
 	defer k.registry.mu.Unlock()
-	lease := k.lease
-	k.lease, k.validUntil = clientv3.NoLease, time.Time{}
+	lease := cmp.Or(k.lease, k.givenUp)
+	k.lease, k.givenUp, k.validUntil = clientv3.NoLease, clientv3.NoLease, time.Time{}
 	for g := range k.members {
 		g.have = false
 	}
@@ -95,14 +100,18 @@ func (k *keeper) leased() bool {
 	return k.lease != clientv3.NoLease
 }
 
-// revokeAll takes all instances off the list in one request, if none is to stay, and gives up the lease. The tasks see afterwards whether a key is
-// still there, since somebody else may have put it under no lease.
+// revokeAll takes all instances off the list in one request, if none is to stay, and gives up the lease: whoever is registered from now on gets a new
+// one. The tasks see afterwards whether a key is still there, since somebody else may have put it under no lease.
 func (k *keeper) revokeAll(ctx context.Context) {
 	r := k.registry
 	r.mu.Lock()
-	lease, all := k.lease, k.lease != clientv3.NoLease
+	lease := cmp.Or(k.lease, k.givenUp)
+	all := lease != clientv3.NoLease
 	for g := range k.members {
 		all = all && g.want == gone
+	}
+	if all {
+		k.lease, k.givenUp = clientv3.NoLease, lease
 	}
 	r.mu.Unlock()
 	if !all || k.revoke(ctx, lease) != nil {
@@ -110,7 +119,7 @@ func (k *keeper) revokeAll(ctx context.Context) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	k.lease = clientv3.NoLease // whoever is registered from now on gets a new one
+	k.givenUp = clientv3.NoLease
 }
 
 // revoke deletes what is under the lease, or leaves that to time.

@@ -8,8 +8,11 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
+	"google.golang.org/grpc"
 
 	"github.com/fxkit/fxkit/fxetcd/etcdtest"
 	"github.com/fxkit/fxkit/fxetcd/registry"
@@ -64,12 +67,45 @@ func TestE8_Stop_finishes_what_Leave_has_begun(t *testing.T) {
 	}
 }
 
+// expiry closes a channel when the client has taken in, for the first time, that a lease does not exist any more.
+func expiry(told chan struct{}) func(*clientv3.Config) {
+	return func(cfg *clientv3.Config) {
+		cfg.DialOptions = append(cfg.DialOptions, grpc.WithChainStreamInterceptor(
+			func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+				s, err := streamer(ctx, desc, cc, method, opts...)
+				if err != nil || method != aliveMethod {
+					return s, err
+				}
+				return &expiring{ClientStream: s, told: told}, nil
+			}))
+	}
+}
+
+type expiring struct {
+	grpc.ClientStream
+	told    chan struct{}
+	expired bool
+}
+
+func (s *expiring) RecvMsg(m any) error {
+	if s.expired && s.told != nil {
+		close(s.told)
+		s.told = nil
+	}
+	err := s.ClientStream.RecvMsg(m)
+	if answer, ok := m.(*etcdserverpb.LeaseKeepAliveResponse); ok && err == nil && answer.TTL == 0 {
+		s.expired = true
+	}
+	return err
+}
+
 func TestE8_an_instance_that_comes_as_the_last_one_goes_is_no_trouble(t *testing.T) {
 	t.Parallel()
 	server := etcdtest.Start(t)
 	revoked, release := make(chan struct{}), make(chan struct{})
 	var once sync.Once
-	c, _ := newClient(t, server.Endpoints(), around(func(_ context.Context, method string, call func() error) error {
+	told := make(chan struct{})
+	c, _ := newClient(t, server.Endpoints(), expiry(told), around(func(_ context.Context, method string, call func() error) error {
 		err := call()
 		if method == revokeMethod {
 			once.Do(func() {
@@ -93,6 +129,7 @@ func TestE8_an_instance_that_comes_as_the_last_one_goes_is_no_trouble(t *testing
 	})
 	_, err := r.Register(briefly(t), order("b"))
 	require.ErrorIs(t, err, context.DeadlineExceeded, "it has to wait until the old lease is gone")
+	<-told // the client knows that the lease is gone before its revoker does
 	close(release)
 	both.Wait()
 	assert.Equal(t, []string{"services/order/b"}, keysOf(raw(t, c)))

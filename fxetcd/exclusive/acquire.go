@@ -9,11 +9,11 @@ import (
 	"strings"
 	"time"
 
-	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 	"google.golang.org/grpc/metadata"
 
+	"github.com/fxkit/fxkit/fxetcd/internal/refusal"
 	"github.com/fxkit/fxkit/internal/backoff"
 )
 
@@ -63,7 +63,7 @@ func (x *Exclusive) acquire(ctx context.Context, kind, name string, once bool) (
 		case ctx.Err() != nil:
 			w.failed(ctx, err)
 			return nil, w.ended(ctx)
-		case once && isRefusal(err):
+		case once && refusal.Of(err) != nil:
 			return nil, err
 		}
 		w.failed(ctx, err)
@@ -158,7 +158,7 @@ func (h *holder) await(folder string, w *wait) error {
 	for failures := 1; ; {
 		done, err := h.commit(h.lease, h.term.Guard, clientv3.OpGet(folder, before...))
 		switch {
-		case h.lease.Err() != nil, errors.Is(err, errKeyGone), isRefusal(err):
+		case h.lease.Err() != nil, errors.Is(err, errKeyGone), refusal.Of(err) != nil:
 			return fmt.Errorf("queue: %w", err)
 		case err != nil:
 			w.failed(h.lease, err)
@@ -249,17 +249,4 @@ func identity() string {
 		host = "unknown host"
 	}
 	return fmt.Sprintf("%s, process %d", host, os.Getpid())
-}
-
-// isRefusal tells of an error that waiting does not cure.
-func isRefusal(err error) bool {
-	for _, refusal := range []error{
-		rpctypes.ErrPermissionDenied, rpctypes.ErrUserEmpty, rpctypes.ErrAuthFailed,
-		rpctypes.ErrAuthNotEnabled, rpctypes.ErrPermissionNotGranted,
-	} {
-		if errors.Is(err, refusal) {
-			return true
-		}
-	}
-	return false
 }

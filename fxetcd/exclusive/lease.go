@@ -12,6 +12,7 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"github.com/fxkit/fxkit/fxetcd/internal/refusal"
 	"github.com/fxkit/fxkit/internal/backoff"
 )
 
@@ -207,7 +208,7 @@ func (l *lease) revokeWithin(ctx context.Context) bool {
 		requestCtx, cancel := context.WithTimeout(ctx, requestTimeout)
 		_, err := l.x.etcd.Revoke(requestCtx, l.id)
 		cancel()
-		if err == nil || errors.Is(err, rpctypes.ErrLeaseNotFound) || isRefusal(err) {
+		if err == nil || errors.Is(err, rpctypes.ErrLeaseNotFound) || refusal.Of(err) != nil {
 			return true
 		}
 		if !backoff.Wait(ctx, again.Delay(failures)) {

@@ -4,11 +4,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/fxkit/fxkit/fxetcd/internal/refusal"
 )
 
 var errLeaseLost = errors.New("the lease is lost: it expired or was revoked, or the server has no record of it")
@@ -134,14 +135,4 @@ func (k *keeper) revoke(ctx context.Context, lease clientv3.LeaseID) error {
 }
 
 // refused tells whether the server will give the same answer again.
-func refused(err error) bool {
-	if err == nil {
-		return false
-	}
-	for _, known := range []error{ErrTaken, rpctypes.ErrPermissionDenied, rpctypes.ErrUserEmpty, rpctypes.ErrAuthFailed} {
-		if errors.Is(err, known) || strings.Contains(err.Error(), known.Error()) {
-			return true
-		}
-	}
-	return false
-}
+func refused(err error) bool { return errors.Is(err, ErrTaken) || refusal.Of(err) != nil }

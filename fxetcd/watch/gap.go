@@ -52,10 +52,10 @@ func (s *source) fill(ctx context.Context, member *subscription, g *gap) (*batch
 		case err == nil:
 			g.failures = 0
 			member.allow()
-		case refusal(err) != nil:
+		case hopeless(err) != nil:
 			g.failures++
 			backoff.Wait(ctx, retries.Delay(g.failures))
-			member.report(s.explain(refusal(err)))
+			member.report(s.explain(hopeless(err)))
 			return nil, nil
 		default:
 			g.failures++

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 
-	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/fxkit/fxkit/fxetcd/internal/refusal"
 )
 
 // ErrClosed is the last that a watch says of a client that was closed under it.
@@ -134,15 +134,9 @@ func (s *source) notify() {
 	}
 }
 
-// refusals are what the server says to those who may not watch: waiting alone will not help.
-var refusals = []error{
-	rpctypes.ErrPermissionDenied, rpctypes.ErrUserEmpty, rpctypes.ErrAuthFailed, rpctypes.ErrUserNotFound, rpctypes.ErrInvalidAuthMgmt,
-	errTooLarge,
-}
-
 // tell reports an error that somebody has to do something about, once until it changes or is gone. Others pass by themselves.
 func (s *source) tell(err error) {
-	err = refusal(err)
+	err = hopeless(err)
 	if err == nil {
 		return
 	}
@@ -180,17 +174,12 @@ func (s *source) mark() {
 
 func (s *source) explain(err error) error { return fmt.Errorf("watch: prefix %q: %w", s.prefix, err) }
 
-// refusal is the known error in err, which from a watch is nothing but text.
-func refusal(err error) error {
-	if err == nil {
-		return nil
+// hopeless returns what an error says that waiting alone does not cure, and nil if it says no such thing.
+func hopeless(err error) error {
+	if errors.Is(err, errTooLarge) {
+		return errTooLarge
 	}
-	for _, known := range refusals {
-		if errors.Is(err, known) || strings.Contains(err.Error(), known.Error()) {
-			return known
-		}
-	}
-	return nil
+	return refusal.Of(err)
 }
 
 // admit begins the subscriptions of members, now that the state holds all that they must see: it has come at least as far as the server was

@@ -347,7 +347,7 @@ func (s *source) question(ctx context.Context, answers chan<- answer) {
 	go func() {
 		for failures := 1; ; failures++ {
 			revision, err := s.reader.revision(ctx)
-			if err == nil || refusal(err) != nil {
+			if err == nil || hopeless(err) != nil {
 				answers <- answer{revision, err}
 				return
 			}

@@ -171,6 +171,9 @@ func (i *instance) start(ctx context.Context) error {
 		case parsed[0].scheme == "https" && i.tls == nil:
 			return fmt.Errorf("the EndpointSource's %s needs TLS: set tls, with the ca to trust", endpoints[0])
 		}
+		// A call that was made before may set up the connection this very moment, and etcd's resolver guards its endpoints with no lock. After
+		// Connect that is done.
+		i.client.ActiveConnection().Connect()
 		i.client.SetEndpoints(endpoints...)
 	}
 	if i.cfg.Startup != Skip {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -71,6 +72,38 @@ func TestE2_a_call_before_the_start_waits_for_it(t *testing.T) {
 	app.RequireStart()
 	defer app.RequireStop()
 	require.NoError(t, <-put)
+}
+
+// sourceOf is an EndpointSource that says when it is asked.
+type sourceOf struct {
+	endpoints []string
+	asked     func()
+}
+
+func (s sourceOf) Endpoints() []string {
+	s.asked()
+	return s.endpoints
+}
+
+// G6: the race detector looks on. The call comes while the client learns where its server is.
+func TestE2_calls_during_the_start_do_no_harm(t *testing.T) {
+	t.Parallel()
+	server := etcdtest.Start(t)
+	for range 20 {
+		var c *clientv3.Client
+		put, starting := make(chan error), make(chan struct{})
+		source := sourceOf{server.Endpoints(), sync.OnceFunc(func() { close(starting) })}
+		app := fxtest.New(t, fx.NopLogger, fxetcd.Module, fx.Supply(zap.NewNop()), yaml("etcd: {clients: {default: {}}}"),
+			fx.Supply(fx.Annotate(source, fx.As(new(fxetcd.EndpointSource)))), fx.Populate(&c))
+		go func() {
+			<-starting
+			_, err := c.Put(within(t, plenty), "k", "v")
+			put <- err
+		}()
+		app.RequireStart()
+		require.NoError(t, <-put)
+		app.RequireStop()
+	}
 }
 
 func TestE2_several_applications_in_one_process_do_not_see_each_other(t *testing.T) {

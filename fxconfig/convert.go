@@ -235,6 +235,7 @@ func (c *converter) merge(n *node, y *yaml.Node, at int) {
 		sources = y.Content
 	}
 	var added []entry
+	var starts []int           // where each source's begin
 	known := map[string]bool{} // of several sources
 	for _, s := range sources {
 		from := c.node(s)
@@ -252,6 +253,7 @@ func (c *converter) merge(n *node, y *yaml.Node, at int) {
 		if added == nil {
 			added = make([]entry, 0, len(from.entries))
 		}
+		starts = append(starts, len(added))
 		for _, e := range from.entries {
 			if n.find(e.key) >= 0 || known[e.key] {
 				continue
@@ -262,6 +264,12 @@ func (c *converter) merge(n *node, y *yaml.Node, at int) {
 			added = append(added, e)
 		}
 	}
+	layers, end := uint32(0), len(added) // an earlier source lies above a later one, and n's own keys above all
+	for _, start := range slices.Backward(starts) {
+		raise(added[start:end], layers)
+		layers, end = max(layers, layersOf(added[start:end])), start
+	}
+	raise(n.entries, layers)
 	n.entries = slices.Insert(n.entries, at, added...)
 	n.index = nil // seal makes it anew
 }

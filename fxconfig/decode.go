@@ -35,6 +35,7 @@ func (d *decoder) problem(n *node, format string, args ...any) {
 
 // value decodes n into v, which can be set.
 func (d *decoder) value(n *node, v reflect.Value, p *plan) {
+	n = d.latest(n, p)
 	if n.flags&broken != 0 && (n.kind == scalarKind || p.custom != noCustom || p.special == specialNode) && d.broken(n) {
 		return
 	}
@@ -139,7 +140,7 @@ func (d *decoder) structure(n *node, v reflect.Value, p *plan) {
 		only := &node{file: n.file, line: n.line, col: n.col, kind: mappingKind, extra: &extra{entries: left}}
 		only.seal()
 		for _, u := range p.inlined {
-			d.custom(only, pointee(fieldByIndex(v, u.index)), u.plan)
+			d.custom(d.latest(only, u.plan), pointee(fieldByIndex(v, u.index)), u.plan)
 		}
 	}
 }

@@ -50,6 +50,10 @@
 //	cfg := HTTPConfig{Timeout: time.Second}
 //	err := c.Decode(&cfg, "http.default", "http.main")
 //
+// A field may be known by further keys, in a tag of their own: `yaml:"endpoints" alias:"hosts,host"`. They are one key, so what a later layer or section
+// sets under one name replaces what an earlier one set under another; two of them in one mapping are a problem. A struct that reads itself
+// lists all the names that its UnmarshalYAML knows, on a field that is hidden: `yaml:"-" alias:"endpoints,hosts,host"`.
+//
 // A null inside a section sets its field to the zero value. Maps are merged into copies of the maps they meet, and so are the targets of pointers:
 // nothing that a default points to is changed, and nothing decoded is shared with the Config or with another decoding.
 //

@@ -139,8 +139,8 @@ func (e *encoder) structValue(v reflect.Value) (*node, error) {
 	var entries []entry
 	for _, f := range p.fields {
 		x, err := v.FieldByIndexErr(f.index)
-		if err != nil || f.omit && x.IsZero() {
-			continue // an inline pointer that is nil has no fields
+		if err != nil || f.alias || f.omit && x.IsZero() {
+			continue // an inline pointer that is nil has no fields, and a field with several keys has one to be written
 		}
 		value, err := e.encode(x)
 		if err != nil {

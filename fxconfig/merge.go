@@ -16,7 +16,9 @@ func merge(base, over *node, from uint16) *node {
 			entries[i].from = from
 		}
 	}
+	layers := layersOf(base.entries)
 	for _, e := range over.entries {
+		e.layer += layers
 		if i := base.find(e.key); i >= 0 {
 			e.value = merge(entries[i].value, e.value, entries[i].from)
 			entries[i] = e

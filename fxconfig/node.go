@@ -71,6 +71,7 @@ type entry struct {
 	line  int32 // of the key; the file is the value's
 	col   int32
 	from  uint16 // in a merge of sections: 1 + the section that it is from; see merge
+	layer uint32 // in a merge: what is from a later mapping has a higher one; see alias.go
 }
 
 // file is where a node stands.

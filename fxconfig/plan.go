@@ -24,8 +24,9 @@ type plan struct {
 	byName    map[string]int // where there are many fields
 	inlineMap []int          // the field that takes the keys that no other does, or nil
 	inlineElm *plan
-	inlined   []inlined // inline fields that read their keys with an UnmarshalYAML of their own
-	err       error     // the type cannot be decoded
+	inlined   []inlined  // inline fields that read their keys with an UnmarshalYAML of their own
+	same      [][]string // the keys of each field that has several
+	err       error      // the type cannot be decoded
 	parts     []part
 	building  bool // its fields are being found
 	validates bool // it, or what it may contain, may have a Validate method
@@ -38,6 +39,7 @@ type field struct {
 	index []int
 	plan  *plan
 	omit  bool // omitempty
+	alias bool // not its first key
 }
 
 // A part is a field of the struct itself, to be validated with it.
@@ -195,12 +197,17 @@ func (b planner) structure(p *plan) {
 			fail("field %s: unknown option %q in its yaml tag", sf.Name, tag.unknown)
 		}
 		fp := b.plan(sf.Type)
+		if len(tag.aliases) > 0 {
+			p.same = append(p.same, tag.keys())
+		}
 		p.parts = append(p.parts, part{index: i, name: tag.name, inline: tag.inline, plan: fp})
 		switch {
 		case tag.inline:
 			b.inline(p, sf, fp, add, fail)
 		case !tag.skip:
-			add(field{name: tag.name, index: sf.Index, plan: fp, omit: tag.omitempty})
+			for i, key := range tag.keys() {
+				add(field{name: key, index: sf.Index, plan: fp, omit: tag.omitempty, alias: i > 0})
+			}
 		}
 	}
 	p.building = false
@@ -216,6 +223,15 @@ type tagOptions struct {
 	name                    string
 	skip, inline, omitempty bool
 	unknown                 string
+	aliases                 []string
+}
+
+// keys are all that a field is known by. One that yaml.v3 does not see may still have some, which its struct's UnmarshalYAML reads.
+func (t tagOptions) keys() []string {
+	if t.skip {
+		return t.aliases
+	}
+	return append([]string{t.name}, t.aliases...)
 }
 
 func fieldTag(sf reflect.StructField) tagOptions {
@@ -223,11 +239,15 @@ func fieldTag(sf reflect.StructField) tagOptions {
 	if text == "" && !strings.Contains(string(sf.Tag), ":") {
 		text = string(sf.Tag) // yaml.v3 takes a tag without a key for its own
 	}
+	var aliases []string
+	if list := sf.Tag.Get("alias"); list != "" { // a tag of its own: yaml.v3 refuses options that it does not know
+		aliases = strings.Split(list, ",")
+	}
 	if text == "-" {
-		return tagOptions{name: sf.Name, skip: true}
+		return tagOptions{name: sf.Name, skip: true, aliases: aliases}
 	}
 	name, options, _ := strings.Cut(text, ",")
-	t := tagOptions{name: name}
+	t := tagOptions{name: name, aliases: aliases}
 	for _, option := range strings.Split(options, ",") {
 		switch option {
 		case "", "flow":
@@ -281,6 +301,7 @@ func (b planner) inline(p *plan, sf reflect.StructField, fp *plan, add func(fiel
 		f.index = under(f.index)
 		add(f)
 	}
+	p.same = append(p.same, fp.same...)
 	for _, u := range fp.inlined {
 		p.inlined = append(p.inlined, inlined{index: under(u.index), plan: u.plan})
 	}

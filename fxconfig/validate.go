@@ -62,6 +62,7 @@ func (w *walker) value(v reflect.Value, p *plan, n *node) {
 		}
 		return
 	case reflect.Struct:
+		n, _ = p.latest(n)
 		w.structure(v, p, n)
 	case reflect.Map:
 		if !v.IsNil() && w.first(v, p) {
@@ -76,7 +77,7 @@ func (w *walker) value(v reflect.Value, p *plan, n *node) {
 		}
 	}
 	if p.validator {
-		w.call(v, n)
+		w.call(v, p, n)
 	}
 }
 
@@ -110,7 +111,7 @@ func (w *walker) structure(v reflect.Value, p *plan, n *node) {
 		case part.inline:
 			w.value(f, part.plan, n)
 		default:
-			w.child(f, part.plan, n, part.name)
+			w.child(f, part.plan, n, p.written(n, part.name))
 		}
 	}
 }
@@ -162,16 +163,16 @@ func addressable(v reflect.Value) reflect.Value {
 	return c
 }
 
-func (w *walker) call(v reflect.Value, n *node) {
+func (w *walker) call(v reflect.Value, p *plan, n *node) {
 	if err := addressable(v).Addr().Interface().(validatable).Validate(); err != nil {
-		w.problem(err, n)
+		w.problem(err, p, n)
 	}
 }
 
-func (w *walker) problem(err error, n *node) {
+func (w *walker) problem(err error, about *plan, n *node) {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok && isJoin(err, joined.Unwrap()) {
 		for _, each := range joined.Unwrap() {
-			w.problem(each, n)
+			w.problem(each, about, n)
 		}
 		return
 	}
@@ -181,7 +182,7 @@ func (w *walker) problem(err error, n *node) {
 	}
 	for _, p := range e.Problems {
 		if p.Position == "" {
-			p.Path, p.Position = w.locate(n, p.Path)
+			p.Path, p.Position = w.locate(about, n, p.Path)
 		}
 		// An embedded struct lends its Validate to the struct around it, which makes two calls of one method.
 		if len(w.report.problems) > hintsFor || !slices.Contains(w.report.problems, p) {
@@ -198,13 +199,16 @@ func isJoin(err error, parts []error) bool {
 }
 
 // locate gives the whole path of what is at path beneath n, and where it stands, or else the nearest thing that the configuration has.
-func (w *walker) locate(n *node, path string) (whole, position string) {
+func (w *walker) locate(about *plan, n *node, path string) (whole, position string) {
 	depth := len(w.steps)
 	keys, err := splitPath(path)
 	if err != nil {
 		keys = []string{path}
 	}
-	for _, key := range keys {
+	for i, key := range keys {
+		if i == 0 {
+			key = about.written(n, key)
+		}
 		n = w.down(n, key)
 	}
 	whole = w.path()

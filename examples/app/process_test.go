@@ -61,8 +61,9 @@ func launch(t *testing.T, env []string, args ...string) (*process, *bufio.Scanne
 		args = append([]string{"-config", "../../config.yaml"}, args...)
 	}
 	p := &process{cmd: exec.Command(binary, args...), exited: make(chan int, 1)}
-	p.cmd.Env = slices.Concat(os.Environ(), environment, env)
-	stderr, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+	folder := t.TempDir() // a process that is killed leaves its temporary files behind
+	p.cmd.Env = slices.Concat(os.Environ(), environment, []string{"TMPDIR=" + folder}, env)
+	stderr, err := os.Create(filepath.Join(folder, "stderr"))
 	require.NoError(t, err)
 	p.cmd.Stderr, p.stderr = stderr, stderr.Name()
 	read, write := io.Pipe()

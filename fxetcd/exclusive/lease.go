@@ -8,10 +8,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"github.com/fxkit/fxkit/fxetcd/internal/keepalive"
 	"github.com/fxkit/fxkit/fxetcd/internal/refusal"
 	"github.com/fxkit/fxkit/internal/backoff"
 )
@@ -19,8 +19,7 @@ import (
 // A lease is a lease in etcd, and the context of those who rely on it: it ends with cause ErrLost once nothing proves any more that
 // the lease lives. It ends with the caller's context too, but the lease is kept until it is let go: whoever has to finish something is still alone.
 //
-// The proof is an answer of the server to a keepalive, and it holds from when that was sent, not from when it was answered: the server's
-// own clock for the lease started somewhere in between. clientv3's keepalives do not tell when they were sent, so the lease has a stream of its own.
+// The proof is an answer of the server to a keepalive, and it holds from when that was sent.
 type lease struct {
 	context.Context // with the values of the caller, and its end
 	cancel          context.CancelCauseFunc
@@ -47,18 +46,14 @@ func (x *Exclusive) grant(ctx context.Context) (*lease, error) {
 	l.id = granted.ID
 	l.Context, l.cancel = context.WithCancelCause(ctx)
 	l.kept, l.drop = context.WithCancelCause(context.WithoutCancel(ctx))
-	l.until.Store(int64(proofOf(granted.TTL)))
+	l.until.Store(int64(proofOf(time.Duration(granted.TTL) * time.Second)))
 	l.expiry = time.AfterFunc(l.left(), l.expire)
 	l.keeper.Go(l.keep)
 	return l, nil
 }
 
-// proofOf is how long a lease of so many seconds can be relied on: a tenth less, since no two clocks run alike, and since fn needs
-// a moment to stop.
-func proofOf(ttl int64) time.Duration {
-	d := time.Duration(ttl) * time.Second
-	return d - d/10
-}
+// proofOf is how long a lease can be relied on: a tenth less than its TTL, since no two clocks run alike, and since fn needs a moment to stop.
+func proofOf(ttl time.Duration) time.Duration { return ttl - ttl/10 }
 
 func (l *lease) left() time.Duration { return time.Duration(l.until.Load()) - time.Since(l.epoch) }
 
@@ -106,71 +101,16 @@ func (l *lease) Err() error {
 
 // keep renews the lease until it is lost or let go.
 func (l *lease) keep() {
-	soon := backoff.Policy{Base: again.Base, Max: l.x.cfg.TTL / 20}
-	for failures := 1; l.kept.Err() == nil; failures++ {
-		if l.keepByStream() {
-			failures = 1
-		}
-		backoff.Wait(l.kept, soon.Delay(failures))
-	}
-}
-
-// keepByStream renews the lease over one stream, until that fails or does not answer in time (the next one may go to another server). It
-// tells whether it renewed at all. A member of a cluster that has lost the others ends the stream.
-func (l *lease) keepByStream() (renewed bool) {
-	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(l.kept))
-	defer cancel()
-	interval := l.x.cfg.TTL / 3
-	unanswered := time.AfterFunc(interval, cancel)
-	defer unanswered.Stop()
-	stream, err := pb.NewLeaseClient(l.x.etcd.ActiveConnection()).LeaseKeepAlive(ctx)
-	if err != nil {
-		return false
-	}
-	answers := make(chan *pb.LeaseKeepAliveResponse)
-	var reader sync.WaitGroup
-	defer reader.Wait()
-	defer cancel() // before the wait
-	reader.Go(func() {
-		defer close(answers)
-		for {
-			answer, err := stream.Recv()
-			if err != nil {
-				return
-			}
-			select {
-			case answers <- answer:
-			case <-ctx.Done():
-				return
-			}
-		}
-	})
-	next := time.NewTimer(0)
-	defer next.Stop()
-	for {
-		select {
-		case <-next.C:
-		case <-answers: // the stream has ended, which a server that was wiped may be the reason of: ask at once
-			return renewed
-		}
-		unanswered.Reset(interval)
-		sent := time.Since(l.epoch)
-		if stream.Send(&pb.LeaseKeepAliveRequest{ID: int64(l.id)}) != nil {
-			return renewed
-		}
-		answer, ok := <-answers
-		if !ok {
-			return renewed
-		}
-		if answer.TTL <= 0 {
-			l.lose("its lease has expired or was revoked")
-			return renewed
-		}
-		unanswered.Stop()
-		l.until.Store(int64(sent + proofOf(answer.TTL)))
-		l.expiry.Reset(l.left())
-		renewed = true
-		next.Reset(interval)
+	err := keepalive.Lease{
+		Client: l.x.etcd, ID: l.id, TTL: l.x.cfg.TTL,
+		Retry: backoff.Policy{Base: again.Base, Max: l.x.cfg.TTL / 20},
+		Alive: func(sent time.Time, ttl time.Duration) {
+			l.until.Store(int64(sent.Sub(l.epoch) + proofOf(ttl)))
+			l.expiry.Reset(l.left())
+		},
+	}.Run(l.kept)
+	if errors.Is(err, keepalive.ErrGone) {
+		l.lose("its lease has expired or was revoked")
 	}
 }
 

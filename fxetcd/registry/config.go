@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -55,7 +56,8 @@ func (c *Config) fillDefaults() {
 func (c Config) Validate() error {
 	var problems []error
 	if trimmed := strings.Trim(c.Namespace, "/"); trimmed != c.Namespace {
-		problems = append(problems, fxconfig.At("namespace", fmt.Errorf("%q begins or ends with a slash: want %q", c.Namespace, trimmed)))
+		problems = append(problems, fxconfig.At("namespace",
+			fmt.Errorf("%q begins or ends with a slash: want %q", c.Namespace, cmp.Or(trimmed, defaultNamespace))))
 	}
 	if c.TTL != 0 {
 		problems = append(problems, fxconfig.At("ttl", checkTTL(c.TTL)))
@@ -64,10 +66,11 @@ func (c Config) Validate() error {
 		problems = append(problems, fxconfig.At("drainDelay", fmt.Errorf("%v is negative", c.DrainDelay)))
 	}
 	seen := map[string]bool{}
-	for _, s := range c.Services {
+	for n, s := range c.Services {
 		in, err := s.instance().complete(c.TTL)
 		if err == nil && seen[in.key("")] {
-			problems = append(problems, fxconfig.At("services", fmt.Errorf("service %q has two instances with the id %q", in.Service, in.ID)))
+			problems = append(problems, fxconfig.At(fmt.Sprintf("services.%d", n),
+				fmt.Errorf("service %q has two instances with the id %q", in.Service, in.ID)))
 		}
 		seen[in.key("")] = err == nil
 	}
@@ -76,8 +79,15 @@ func (c Config) Validate() error {
 
 // Validate reports what keeps the instance from being registered.
 func (s Service) Validate() error {
-	_, err := s.instance().complete(defaultTTL)
-	return err
+	problems := []error{
+		fxconfig.At("name", checkName("service", s.Name)),
+		fxconfig.At("address", checkAddress(s.Address)),
+		fxconfig.At("metadata", checkMetadata(s.Metadata)),
+	}
+	if s.ID != "" {
+		problems = append(problems, fxconfig.At("id", checkName("id", s.ID)))
+	}
+	return errors.Join(problems...)
 }
 
 func checkTTL(ttl time.Duration) error {

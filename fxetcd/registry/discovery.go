@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -78,6 +79,13 @@ func (s *service) set(cache *watch.Cache[Instance], err error) {
 	s.changed = make(chan struct{})
 }
 
+// listed tells whether there is a list that is kept up to date.
+func (s *service) listed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cache != nil
+}
+
 // observe logs when the list becomes stale, and when it is current again.
 func (s *service) observe(ctx context.Context, cache *watch.Cache[Instance]) {
 	for backoff.Wait(ctx, staleAfter/4) {
@@ -95,13 +103,22 @@ func (s *service) observe(ctx context.Context, cache *watch.Cache[Instance]) {
 	}
 }
 
-var errNested = errors.New("the key has another slash after the service's name")
+var (
+	errNested  = errors.New("the key has another slash after the service's name")
+	errNothing = errors.New("the key has nothing after the service's name")
+)
 
 // decode skips, with a line in the log, what is no instance.
 func (s *service) decode(key string, data []byte) (Instance, error) {
 	id := strings.TrimPrefix(key, s.prefix)
-	in, err := Instance{}, errNested
-	if !strings.Contains(id, "/") {
+	var in Instance
+	var err error
+	switch {
+	case id == "":
+		err = errNothing
+	case strings.Contains(id, "/"):
+		err = errNested
+	default:
 		in, err = decode(s.name, id, data)
 	}
 	if err != nil {
@@ -195,6 +212,8 @@ func (r *Registry) Watch(ctx context.Context, service string) iter.Seq2[[]Instan
 		ctx, cancel := r.bound(ctx)
 		defer cancel()
 		var told string
+		var last []Instance
+		fresh := true
 		for {
 			all, changed, err := r.list(ctx, service)
 			switch {
@@ -208,8 +227,8 @@ func (r *Registry) Watch(ctx context.Context, service string) iter.Seq2[[]Instan
 					return
 				}
 				told = err.Error()
-			default:
-				told = ""
+			case fresh || told != "" || !slices.EqualFunc(all, last, Instance.same):
+				told, fresh, last = "", false, slices.Clone(all)
 				if !yield(all, nil) {
 					return
 				}

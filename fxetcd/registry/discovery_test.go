@@ -3,6 +3,7 @@ package registry_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -89,7 +90,13 @@ func TestE9_however_many_ask_there_is_one_watch_per_service(t *testing.T) {
 		assert.Len(t, at(t, r, "order"), 1)
 	}
 	first.Wait()
-	assert.Equal(t, 1, n.count(watchMethod))
+	register(t, admin, order("b"))
+	eventually(t, func() bool { return len(at(t, r, "order")) == 2 }, "the change is known")
+	for _, id := range []string{"c", "d"} {
+		register(t, r, order(id))
+		guarded(t, c, "services/order/"+id)
+	}
+	assert.Equal(t, 1, n.count(watchCreated), "which those who are registered share")
 	cancel()
 	watchers.Wait()
 }
@@ -127,6 +134,42 @@ func TestE9_a_watch_gives_the_list_and_then_each_change(t *testing.T) {
 		require.ErrorIs(t, err, registry.ErrStopped)
 		assert.EqualError(t, err, `registry: watch "order": the registry is stopped`)
 	}
+}
+
+func TestE9_a_watch_gives_no_list_twice(t *testing.T) {
+	t.Parallel()
+	server := etcdtest.Start(t)
+	c, _ := newClient(t, server.Endpoints())
+	core, logged := observer.New(zap.WarnLevel)
+	r := newRegistry(t, c, registry.Config{}, registry.WithLogger(zap.New(core)))
+	const a = `{"Op":0,"Addr":"10.0.0.1:80","Metadata":{"zone":"a"}}`
+	put(t, c, "services/order/a", a)
+	lists := make(chan []registry.Instance)
+	ctx, cancel := context.WithCancel(t.Context())
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	defer cancel()
+	watching.Go(func() {
+		for all, err := range r.Watch(ctx, "order") {
+			assert.NoError(t, err)
+			lists <- all
+		}
+	})
+	first := <-lists
+	assert.Len(t, first, 1)
+	for i := range 20 {
+		put(t, c, "services/order/a", a)
+		bad := fmt.Sprint("services/order/bad", i)
+		put(t, c, bad, "x")
+		eventually(t, func() bool { return logged.FilterField(zap.String("key", bad)).Len() == 1 }, "the registry has seen both")
+		select {
+		case again := <-lists:
+			require.Fail(t, "a list that has not changed", "%v", again)
+		default:
+		}
+	}
+	put(t, c, "services/order/a", strings.ReplaceAll(a, "zone", "room"))
+	assert.Equal(t, map[string]string{"room": "a"}, (<-lists)[0].Metadata)
 }
 
 func TestE9_a_watch_ends_when_the_registry_stops(t *testing.T) {
@@ -182,6 +225,7 @@ func TestE9_what_is_no_instance_is_skipped_with_one_line_in_the_log(t *testing.T
 	c, _ := newClient(t, server.Endpoints())
 	core, logged := observer.New(zap.WarnLevel)
 	r := newRegistry(t, c, registry.Config{}, registry.WithLogger(zap.New(core)))
+	put(t, c, "services/order/", `{"Op":0,"Addr":"h:1"}`)
 	put(t, c, "services/order/bad", "{")
 	put(t, c, "services/order/empty", "{}")
 	put(t, c, "services/order/good", `{"Op":0,"Addr":"h:1","Metadata":{"zone":"a","weight":3,"deep":{"x":[1]}}}`)
@@ -194,8 +238,8 @@ func TestE9_what_is_no_instance_is_skipped_with_one_line_in_the_log(t *testing.T
 			{Service: "order", ID: "text", Address: "h:2"},
 		}, all)
 	}
-	require.Equal(t, 2, logged.Len())
-	for i, want := range []string{"services/order/bad", "services/order/empty"} {
+	require.Equal(t, 3, logged.Len())
+	for i, want := range []string{"services/order/", "services/order/bad", "services/order/empty"} {
 		assert.Equal(t, want, logged.All()[i].ContextMap()["key"])
 	}
 	put(t, c, "services/order/bad", `{"Addr":"h:3"}`)

@@ -11,7 +11,8 @@ import (
 	"github.com/fxkit/fxkit/fxetcd/watch"
 )
 
-// watchedAlone is how many keys are watched each by itself. Processes with more watch the services they belong to instead.
+// watchedAlone is how many keys are watched each by itself. Processes with more, or that look for instances of the same service too, watch the services
+// that they belong to instead.
 const watchedAlone = 8
 
 // sentry is a watch of a registration's key, or of all keys of a service, for those registrations that it guards.
@@ -28,16 +29,18 @@ func (r *Registry) guard(g *Registration) {
 		return
 	}
 	prefix := servicePrefix(r.cfg.Namespace, g.in.Service)
-	if r.sentries[prefix] == nil && r.watchedAlone() < watchedAlone {
+	s := r.services[g.in.Service]
+	looked := s != nil && s.listed() // then there is such a watch already
+	if r.sentries[prefix] == nil && !looked && r.watchedAlone() < watchedAlone {
 		prefix = g.key
 	}
-	s := r.sentries[prefix]
-	if s == nil {
+	guards := r.sentries[prefix]
+	if guards == nil {
 		since := g.revision
-		s = &sentry{end: r.start(func(ctx context.Context) { r.watch(ctx, prefix, since) })}
-		r.sentries[prefix] = s
+		guards = &sentry{end: r.start(func(ctx context.Context) { r.watch(ctx, prefix, since) })}
+		r.sentries[prefix] = guards
 	}
-	s.members++
+	guards.members++
 	g.guardedBy = prefix
 }
 

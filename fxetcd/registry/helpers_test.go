@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
@@ -45,9 +46,23 @@ const (
 	aliveMethod  = "/etcdserverpb.Lease/LeaseKeepAlive"
 	revokeMethod = "/etcdserverpb.Lease/LeaseRevoke"
 	watchMethod  = "/etcdserverpb.Watch/Watch"
+	watchCreated = "a watch" // of any number over that stream
 	putMethod    = "/etcdserverpb.KV/Put"
 	txnMethod    = "/etcdserverpb.KV/Txn"
 )
+
+// watchStream counts the watches that are asked for over one stream.
+type watchStream struct {
+	grpc.ClientStream
+	calls *calls
+}
+
+func (s watchStream) SendMsg(m any) error {
+	if request, ok := m.(*etcdserverpb.WatchRequest); ok && request.GetCreateRequest() != nil {
+		s.calls.add(watchCreated)
+	}
+	return s.ClientStream.SendMsg(m)
+}
 
 func newClient(tb testing.TB, endpoints []string, change ...func(*clientv3.Config)) (*clientv3.Client, *calls) {
 	tb.Helper()
@@ -61,7 +76,11 @@ func newClient(tb testing.TB, endpoints []string, change ...func(*clientv3.Confi
 			}),
 			grpc.WithChainStreamInterceptor(func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
 				n.add(method)
-				return streamer(ctx, desc, cc, method, opts...)
+				s, err := streamer(ctx, desc, cc, method, opts...)
+				if err == nil && method == watchMethod {
+					s = watchStream{s, n}
+				}
+				return s, err
 			}),
 			grpc.WithConnectParams(grpc.ConnectParams{
 				Backoff:           backoff.Config{BaseDelay: 20 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 100 * time.Millisecond},

@@ -5,10 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"net"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Instance is one process of a service, as others see it.
@@ -29,17 +33,11 @@ type value struct {
 
 // complete is the instance with its defaults, if it can be registered.
 func (in Instance) complete(ttl time.Duration) (Instance, error) {
-	var problems []error
-	if err := checkName("service", in.Service); err != nil {
-		problems = append(problems, err)
-	}
-	if err := checkAddress(in.Address); err != nil {
-		problems = append(problems, err)
-	}
+	problems := []error{checkName("service", in.Service), checkAddress(in.Address), checkMetadata(in.Metadata)}
 	if in.ID == "" {
 		in.ID = url.PathEscape(in.Address)
-	} else if err := checkName("id", in.ID); err != nil {
-		problems = append(problems, err)
+	} else {
+		problems = append(problems, checkName("id", in.ID))
 	}
 	if in.TTL == 0 {
 		in.TTL = ttl
@@ -69,10 +67,34 @@ func checkAddress(address string) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("address %q: want host:port or unix:path", address)
-	case host == "" || port == "" || port == "0":
+	case host == "" || !isPort(port):
 		return fmt.Errorf("address %q cannot be connected to: want the host and the port that others can reach, as in 10.0.0.7:8080", address)
 	}
 	return nil
+}
+
+// isPort tells whether one can connect to a port: a number, or a name such as https.
+func isPort(port string) bool {
+	n, err := strconv.ParseInt(port, 10, 64)
+	if errors.Is(err, strconv.ErrSyntax) {
+		return port != ""
+	}
+	return err == nil && n > 0 && n <= math.MaxUint16
+}
+
+// What is no UTF-8 would come out of JSON as something else.
+func checkMetadata(metadata map[string]string) error {
+	for _, key := range slices.Sorted(maps.Keys(metadata)) {
+		if !utf8.ValidString(key) || !utf8.ValidString(metadata[key]) {
+			return fmt.Errorf("metadata %q: %q is not UTF-8", key, metadata[key])
+		}
+	}
+	return nil
+}
+
+// same tells whether two are alike to those who look for instances.
+func (in Instance) same(other Instance) bool {
+	return in.ID == other.ID && in.Address == other.Address && maps.Equal(in.Metadata, other.Metadata)
 }
 
 func (in Instance) key(namespace string) string { return servicePrefix(namespace, in.Service) + in.ID }

@@ -9,6 +9,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 
+	"github.com/fxkit/fxkit/fxetcd/internal/keepalive"
 	"github.com/fxkit/fxkit/internal/backoff"
 )
 
@@ -97,7 +98,7 @@ func (k *keeper) report(err error) {
 	case err == nil && k.reported != "":
 		k.registry.log.Info("registrations are up to date again")
 		k.reported = ""
-	case err != nil && k.reported != err.Error():
+	case err != nil && k.reported != err.Error() && !errors.Is(err, context.Canceled):
 		k.registry.log.Warn("registrations are not up to date; this is being retried", zap.Error(err))
 		k.reported = err.Error()
 	}
@@ -118,14 +119,14 @@ func (k *keeper) session(ctx context.Context, listed bool, old clientv3.LeaseID)
 	ctx, cancel := context.WithCancelCause(ctx)
 	var renewing sync.WaitGroup
 	if listed {
-		alive, err := k.grant(ctx)
+		lease, err := k.grant(ctx)
 		if err != nil {
 			_ = k.settle(ctx) // to take something off the list no lease is needed
 			cancel(nil)
 			return old, err
 		}
 		renewing.Go(func() {
-			if err := k.renew(ctx, alive); err != nil {
+			if err := k.renew(ctx, lease); err != nil {
 				cancel(err)
 			}
 		})
@@ -133,7 +134,7 @@ func (k *keeper) session(ctx context.Context, listed bool, old clientv3.LeaseID)
 	err := k.keep(ctx, old)
 	cancel(nil)
 	renewing.Wait()
-	lease := k.lose()
+	lease := k.lose(err)
 	if err == nil && lease != clientv3.NoLease {
 		_ = k.revoke(context.WithoutCancel(ctx), lease) // a stop that has come meanwhile waits for it
 	}
@@ -145,7 +146,7 @@ func (k *keeper) keep(ctx context.Context, old clientv3.LeaseID) error {
 	failures := 0
 	for {
 		err := k.settle(ctx)
-		if errors.Is(err, errLeaseLost) {
+		if errors.Is(err, keepalive.ErrGone) {
 			return err
 		}
 		if err == nil {
@@ -222,7 +223,7 @@ func (k *keeper) await(ctx context.Context, in time.Duration) error {
 	return nil
 }
 
-// settle does all that is due. Its error is that of one task: errLeaseLost before others.
+// settle does all that is due. Its error is that of one task: keepalive.ErrGone before others.
 func (k *keeper) settle(ctx context.Context) error {
 	k.revokeAll(ctx)
 	r := k.registry
@@ -246,7 +247,7 @@ func (k *keeper) settle(ctx context.Context) error {
 			if err := k.do(ctx, t); err != nil && !errors.Is(err, ErrTaken) {
 				mu.Lock()
 				defer mu.Unlock()
-				if failure == nil || errors.Is(err, errLeaseLost) {
+				if failure == nil || errors.Is(err, keepalive.ErrGone) {
 					failure = err
 				}
 			}
@@ -267,6 +268,7 @@ func (k *keeper) do(ctx context.Context, t task) error {
 	case len(t.leases) > 0: // else it never was there
 		err = t.remove(requesting, k.registry.client)
 	}
+	err = plain(err)
 	if err != nil && ctx.Err() != nil {
 		err = context.Cause(ctx) // the lease was lost meanwhile
 	}

@@ -4,27 +4,24 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"github.com/fxkit/fxkit/fxetcd/internal/keepalive"
 	"github.com/fxkit/fxkit/fxetcd/internal/refusal"
 )
 
-var errLeaseLost = errors.New("the lease is lost: it expired or was revoked, or the server has no record of it")
-
-// grant asks for a lease, and for answers as long as it lives. All that is to be listed has to be put under it.
-func (k *keeper) grant(ctx context.Context) (<-chan *clientv3.LeaseKeepAliveResponse, error) {
+// grant asks for a lease. All that is to be listed has to be put under it.
+func (k *keeper) grant(ctx context.Context) (clientv3.LeaseID, error) {
 	r := k.registry
 	sent := time.Now()
 	requesting, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	response, err := r.client.Grant(requesting, int64(k.ttl/time.Second))
-	var alive <-chan *clientv3.LeaseKeepAliveResponse
-	if err == nil {
-		alive, err = r.client.KeepAlive(ctx, response.ID)
-	}
+	err = plain(err)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	k.err = err
@@ -39,53 +36,51 @@ func (k *keeper) grant(ctx context.Context) (<-chan *clientv3.LeaseKeepAliveResp
 		}
 	}
 	if err != nil {
-		return nil, err
+		return clientv3.NoLease, err
 	}
 	k.lease, k.validUntil = response.ID, sent.Add(time.Duration(response.TTL)*time.Second)
-	return alive, nil
+	return response.ID, nil
 }
 
-// renew takes in the answers, and returns when there are no more, which is an error if the lease is still needed. It is not kept waiting by what is
-// put meanwhile, which may take long.
-func (k *keeper) renew(ctx context.Context, alive <-chan *clientv3.LeaseKeepAliveResponse) error {
-	for {
-		select {
-		case response, ok := <-alive:
-			if !ok {
-				if !k.leased() {
-					return nil // given up
-				}
-				return errLeaseLost
-			}
-			k.renewed(time.Duration(response.TTL) * time.Second)
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
+// renew keeps the lease until ctx ends, or it is gone, which is an error if it is still needed. It is not kept waiting by what is put meanwhile, which
+// may take long.
+func (k *keeper) renew(ctx context.Context, lease clientv3.LeaseID) error {
+	err := keepalive.Lease{Client: k.registry.client, ID: lease, TTL: k.ttl, Retry: retries, Alive: k.renewed}.Run(ctx)
+	if errors.Is(err, keepalive.ErrGone) && !k.leased() {
+		return nil // given up
 	}
+	return err
 }
 
-func (k *keeper) renewed(ttl time.Duration) {
+func (k *keeper) renewed(sent time.Time, ttl time.Duration) {
 	k.registry.mu.Lock()
 	defer k.registry.mu.Unlock()
-	now := time.Now()
-	late := now.After(k.validUntil)
-	k.validUntil = now.Add(ttl)
+	late := time.Now().After(k.validUntil)
+	k.validUntil = sent.Add(ttl)
 	if late {
 		k.announce() // what was Pending is Online again
 	}
 }
 
 // lose forgets the lease, which it returns unless it is revoked: nothing is known to be listed any more.
-func (k *keeper) lose() clientv3.LeaseID {
+func (k *keeper) lose(why error) clientv3.LeaseID {
 	k.registry.mu.Lock()
 	defer k.registry.mu.Unlock()
 	lease := cmp.Or(k.lease, k.givenUp)
-	k.lease, k.givenUp, k.validUntil = clientv3.NoLease, clientv3.NoLease, time.Time{}
+	k.lease, k.givenUp, k.validUntil, k.err = clientv3.NoLease, clientv3.NoLease, time.Time{}, why
 	for g := range k.members {
 		g.have = false
 	}
 	k.announce()
 	return lease
+}
+
+// reason is why nothing is proven to be listed, if nothing is. The registry's mutex is held.
+func (k *keeper) reason() error {
+	if now := time.Now(); k.lease != clientv3.NoLease && now.After(k.validUntil) {
+		return fmt.Errorf("etcd has not confirmed the lease for %v, longer than its TTL", (now.Sub(k.validUntil) + k.ttl).Round(time.Millisecond))
+	}
+	return k.err
 }
 
 // announce tells all who wait for a registration to look again. The registry's mutex is held.
@@ -130,6 +125,16 @@ func (k *keeper) revoke(ctx context.Context, lease clientv3.LeaseID) error {
 	_, err := k.registry.client.Revoke(ctx, lease)
 	if errors.Is(err, rpctypes.ErrLeaseNotFound) {
 		return nil
+	}
+	return err
+}
+
+var errSilent = errors.New("etcd does not answer")
+
+// plain says what the end of a request's own time means.
+func plain(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return errSilent
 	}
 	return err
 }

@@ -3,6 +3,7 @@ package registry_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -50,14 +51,14 @@ func TestE8_an_instance_stays_Online_while_the_puts_of_others_take_long(t *testi
 	others.Wait()
 }
 
-// lateAnswers is a client that is told of its leases only when nothing is held, and counts how often it is.
-func lateAnswers(held *sync.RWMutex, told *atomic.Int64) func(*clientv3.Config) {
+// lateAnswers is a client that is told of its leases only when nothing is held, and counts how often it is. It notes when it asked last.
+func lateAnswers(held *sync.RWMutex, told *atomic.Int64, asked *atomic.Pointer[time.Time]) func(*clientv3.Config) {
 	return func(cfg *clientv3.Config) {
 		cfg.DialOptions = append(cfg.DialOptions, grpc.WithChainStreamInterceptor(
 			func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
 				s, err := streamer(ctx, desc, cc, method, opts...)
 				if err == nil && method == aliveMethod {
-					s = lateStream{s, held, told}
+					s = lateStream{s, held, told, asked}
 				}
 				return s, err
 			}))
@@ -67,8 +68,15 @@ func lateAnswers(held *sync.RWMutex, told *atomic.Int64) func(*clientv3.Config) 
 type lateStream struct {
 	grpc.ClientStream
 
-	held *sync.RWMutex
-	told *atomic.Int64
+	held  *sync.RWMutex
+	told  *atomic.Int64
+	asked *atomic.Pointer[time.Time]
+}
+
+func (s lateStream) SendMsg(m any) error {
+	now := time.Now()
+	s.asked.Store(&now)
+	return s.ClientStream.SendMsg(m)
 }
 
 func (s lateStream) RecvMsg(m any) error {
@@ -84,12 +92,12 @@ func TestE8_those_who_wait_learn_that_a_lease_was_renewed_after_all(t *testing.T
 	server := etcdtest.Start(t)
 	var held sync.RWMutex
 	var told atomic.Int64
-	c, _ := newClient(t, server.Endpoints(), lateAnswers(&held, &told))
-	// Etcd's client gives a lease up at whole seconds since its first request. It asks for this one to be kept at 0 s and at 0.5 s, so
-	// there is half a second after the lease is no longer sure.
-	r := newRegistry(t, c, registry.Config{TTL: time.Second})
+	var asked atomic.Pointer[time.Time]
+	c, _ := newClient(t, server.Endpoints(), lateAnswers(&held, &told, &asked))
+	// A second after the answer that is held the lease is no longer sure, and then lives for a second yet.
+	r := newRegistry(t, c, registry.Config{TTL: 3 * time.Second})
 	g := register(t, r, order("a"))
-	eventually(t, func() bool { return told.Load() == 2 }, "the lease is kept")
+	eventually(t, func() bool { return told.Load() == 1 }, "the lease is kept")
 	held.Lock()
 	eventually(t, func() bool { return g.State() == registry.Pending }, "nothing proves that it is listed")
 	var waiting, begun sync.WaitGroup
@@ -107,4 +115,49 @@ func TestE8_those_who_wait_learn_that_a_lease_was_renewed_after_all(t *testing.T
 	held.Unlock()
 	waiting.Wait()
 	require.Equal(t, registry.Online, g.State())
+}
+
+func TestE8_State_counts_a_lease_from_when_its_renewal_was_asked_for(t *testing.T) {
+	t.Parallel()
+	server := etcdtest.Start(t)
+	var held sync.RWMutex
+	var told atomic.Int64
+	var asked atomic.Pointer[time.Time]
+	c, _ := newClient(t, server.Endpoints(), lateAnswers(&held, &told, &asked))
+	r := newRegistry(t, c, registry.Config{TTL: 3 * time.Second})
+	g := register(t, r, order("a"))
+	eventually(t, func() bool { return told.Load() == 1 }, "the lease is kept")
+	held.Lock()
+	first := *asked.Load()
+	eventually(t, func() bool { return asked.Load().After(first) }, "the second renewal")
+	sent := *asked.Load()
+	eventually(t, func() bool { return time.Since(sent) > 800*time.Millisecond }, "its answer takes that long")
+	held.Unlock()
+	eventually(t, func() bool { return told.Load() == 2 }, "it comes")
+	held.Lock()
+	defer held.Unlock()
+	eventually(t, func() bool { return g.State() == registry.Pending }, "and is the last")
+	err, since := g.Err(), time.Since(sent)
+	require.ErrorContains(t, err, "etcd has not confirmed the lease for ")
+	text, _, _ := strings.Cut(strings.TrimPrefix(err.Error(), "etcd has not confirmed the lease for "), ",")
+	silent, err := time.ParseDuration(text)
+	require.NoError(t, err)
+	assert.InDelta(t, since.Seconds(), silent.Seconds(), 0.4)
+}
+
+func TestE8_Err_says_why_while_etcd_is_away(t *testing.T) {
+	t.Parallel()
+	server := etcdtest.StartProcess(t)
+	c, _ := newClient(t, server.Endpoints())
+	r := newRegistry(t, c, registry.Config{TTL: 2 * time.Second})
+	g := register(t, r, order("a"))
+	assert.NoError(t, g.Err())
+	server.Kill()
+	eventually(t, func() bool { return g.State() == registry.Pending }, "nothing proves that it is listed")
+	require.ErrorContains(t, g.Err(), "longer than its TTL")
+	assert.ErrorContains(t, g.Deregister(briefly(t)), `registry: deregister "order/a": context deadline exceeded: `)
+	stop, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	assert.ErrorContains(t, r.Stop(stop), "; it stays listed for 2s at most")
+	assert.NoError(t, r.Stop(t.Context()), "there is nothing left to do")
 }

@@ -119,9 +119,12 @@ func TestE13_section_etcd_registry_is_checked(t *testing.T) {
 		"{ttl: 30}":               `etcd.registry.ttl`,
 		"{ttl: 10ms}":             `config.yaml:1:19: etcd.registry.ttl: 10ms: want whole seconds, at least 1s`,
 		"{namespace: /services/}": `etcd.registry.namespace: "/services/" begins or ends with a slash: want "services"`,
+		"{namespace: /}":          `etcd.registry.namespace: "/" begins or ends with a slash: want "services"`,
 		"{drainDelay: -1s}":       `etcd.registry.drainDelay: -1s is negative`,
-		"{services: [{name: a/b, address: h:1}]}":                        `config.yaml:1:30: etcd.registry.services.0: service "a/b" has a slash`,
-		"{services: [{name: a, address: h:1}, {name: a, address: h:1}]}": `etcd.registry.services: service "a" has two instances with the id "h:1"`,
+		"{services: [{name: a/b, address: h:1}]}":                        `config.yaml:1:31: etcd.registry.services.0.name: service "a/b" has a slash`,
+		"{services: [{name: a}]}":                                        `config.yaml:1:30: etcd.registry.services.0.address: address "": want host:port`,
+		"{services: [{name: a, address: h:1, id: a/b}]}":                 `config.yaml:1:54: etcd.registry.services.0.id: id "a/b" has a slash`,
+		"{services: [{name: a, address: h:1}, {name: a, address: h:1}]}": `config.yaml:1:55: etcd.registry.services.1: service "a" has two instances with the id "h:1"`,
 	} {
 		app := fx.New(fx.NopLogger, fx.Supply(c, zap.NewNop()), registry.Module,
 			fxconfig.From(fxconfig.Text("config.yaml", "etcd: {registry: "+section+"}")))

@@ -72,7 +72,8 @@ type Registration struct {
 // the instance is listed. If ctx ends before, or the server refuses, it returns an error, and the instance is taken away again, unless another call of
 // Register still waits for it; but one that was registered already, and only changes, is retried. If it is deregistered meanwhile, that is an error too.
 //
-// Registering the same service and id again updates it, and returns the same Registration. If another process has registered them, it has lost them: its
+// Registering the same service and id again updates its address and metadata, and returns the same Registration. Its TTL stays: another one is an
+// error, and to change it takes a Deregister. If another process has registered them, it has lost them: its
 // registration becomes Pending, with ErrTaken.
 func (r *Registry) Register(ctx context.Context, in Instance) (*Registration, error) {
 	g, err := r.register(in, false)
@@ -89,6 +90,7 @@ func (r *Registry) Register(ctx context.Context, in Instance) (*Registration, er
 
 // register asks for a registration and does not wait for it. Its caller either keeps it, come what may, or calls waited.
 func (r *Registry) register(in Instance, keep bool) (*Registration, error) {
+	ttl := in.TTL
 	in, err := in.complete(r.cfg.TTL)
 	if err != nil {
 		return nil, fmt.Errorf("registry: register %q: %w", in.Service+"/"+in.ID, err)
@@ -104,6 +106,9 @@ func (r *Registry) register(in Instance, keep bool) (*Registration, error) {
 	}
 	key := in.key(r.cfg.Namespace)
 	g := r.registrations[key]
+	if g != nil && g.want != gone && ttl == 0 {
+		in.TTL = g.in.TTL
+	}
 	if g != nil && g.in.TTL != in.TTL {
 		if g.want != gone {
 			return nil, fmt.Errorf("registry: register %q: it has a TTL of %v, which cannot change to %v: deregister it first",
@@ -221,10 +226,7 @@ func (g *Registration) settled(ctx context.Context, w wish) error {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			if errors.Is(reason, context.DeadlineExceeded) {
-				reason = nil // which says nothing more
-			}
-			return errors.Join(context.Cause(ctx), reason)
+			return fmt.Errorf("%w: %w", context.Cause(ctx), cmp.Or(reason, errSilent))
 		case <-r.life.Done():
 			return ErrStopped
 		}
@@ -234,7 +236,7 @@ func (g *Registration) settled(ctx context.Context, w wish) error {
 // reason is what keeps the wish from being true, if that is known. The registry's mutex is held.
 func (g *Registration) reason() error {
 	if g.want == online {
-		return cmp.Or(g.err, g.keeper.err)
+		return cmp.Or(g.err, g.keeper.reason())
 	}
 	return g.err
 }
@@ -265,7 +267,7 @@ func (g *Registration) state() State {
 	}
 }
 
-// Err is why the registration is Pending, if the last attempt failed.
+// Err is why the registration is Pending, if that is known: what the last attempt said, or that nothing confirms the lease.
 func (g *Registration) Err() error {
 	g.keeper.registry.mu.Lock()
 	defer g.keeper.registry.mu.Unlock()

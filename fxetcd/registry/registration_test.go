@@ -70,6 +70,8 @@ func TestE8_Register_again_updates(t *testing.T) {
 	again := register(t, r, other)
 	assert.NotSame(t, g, again)
 	assert.Equal(t, registry.Online, again.State())
+	assert.Same(t, again, register(t, r, changed), "no TTL is the one that it has")
+	assert.Equal(t, time.Minute, again.Instance().TTL)
 }
 
 func TestE8_all_keys_of_a_process_are_on_one_lease_that_a_stream_keeps(t *testing.T) {
@@ -111,14 +113,16 @@ func TestE8_what_cannot_be_registered_is_refused_with_the_reason(t *testing.T) {
 	c, _ := newClient(t, server.Endpoints())
 	r := newRegistry(t, c, registry.Config{})
 	for want, in := range map[string]registry.Instance{
-		"registry: register \"/10.0.0.1:80\": the service is empty":                                                                                        {Address: "10.0.0.1:80"},
-		"registry: register \"a/b/10.0.0.1:80\": service \"a/b\" has a slash, which separates services and instances in etcd":                              {Service: "a/b", Address: "10.0.0.1:80"},
-		"registry: register \"a/b/c\": id \"b/c\" has a slash, which separates services and instances in etcd":                                             {Service: "a", ID: "b/c", Address: "10.0.0.1:80"},
-		"registry: register \"a/x\": address \"10.0.0.1\": want host:port or unix:path":                                                                    {Service: "a", ID: "x", Address: "10.0.0.1"},
-		"registry: register \"a/x\": address \":80\" cannot be connected to: want the host and the port that others can reach, as in 10.0.0.7:8080":        {Service: "a", ID: "x", Address: ":80"},
-		"registry: register \"a/x\": address \"10.0.0.1:0\" cannot be connected to: want the host and the port that others can reach, as in 10.0.0.7:8080": {Service: "a", ID: "x", Address: "10.0.0.1:0"},
-		"registry: register \"a/x\": ttl 1.5s: want whole seconds, at least 1s; below 5s a busy server alone makes instances disappear":                    {Service: "a", ID: "x", Address: "h:1", TTL: 1500 * time.Millisecond},
-		"registry: register \"/x\": the service is empty\naddress \"\": want host:port or unix:path":                                                       {ID: "x"},
+		"registry: register \"/10.0.0.1:80\": the service is empty":                                                                                            {Address: "10.0.0.1:80"},
+		"registry: register \"a/b/10.0.0.1:80\": service \"a/b\" has a slash, which separates services and instances in etcd":                                  {Service: "a/b", Address: "10.0.0.1:80"},
+		"registry: register \"a/b/c\": id \"b/c\" has a slash, which separates services and instances in etcd":                                                 {Service: "a", ID: "b/c", Address: "10.0.0.1:80"},
+		"registry: register \"a/x\": address \"10.0.0.1\": want host:port or unix:path":                                                                        {Service: "a", ID: "x", Address: "10.0.0.1"},
+		"registry: register \"a/x\": address \":80\" cannot be connected to: want the host and the port that others can reach, as in 10.0.0.7:8080":            {Service: "a", ID: "x", Address: ":80"},
+		"registry: register \"a/x\": address \"10.0.0.1:65536\" cannot be connected to: want the host and the port that others can reach, as in 10.0.0.7:8080": {Service: "a", ID: "x", Address: "10.0.0.1:65536"},
+		"registry: register \"a/x\": metadata \"zone\": \"\\xff\" is not UTF-8":                                                                                {Service: "a", ID: "x", Address: "h:1", Metadata: map[string]string{"zone": "\xff"}},
+		"registry: register \"a/x\": address \"10.0.0.1:0\" cannot be connected to: want the host and the port that others can reach, as in 10.0.0.7:8080":     {Service: "a", ID: "x", Address: "10.0.0.1:0"},
+		"registry: register \"a/x\": ttl 1.5s: want whole seconds, at least 1s; below 5s a busy server alone makes instances disappear":                        {Service: "a", ID: "x", Address: "h:1", TTL: 1500 * time.Millisecond},
+		"registry: register \"/x\": the service is empty\naddress \"\": want host:port or unix:path":                                                           {ID: "x"},
 	} {
 		_, err := r.Register(t.Context(), in)
 		assert.EqualError(t, err, want)

@@ -109,22 +109,24 @@ func (r *Registry) withdraw(ctx context.Context) (listed bool, err error) {
 	var problems []error
 	for _, g := range all {
 		if err := g.settled(ctx, gone); err != nil {
-			problems = append(problems, g.failed("deregister", err))
+			problems = append(problems, g.failed("deregister", fmt.Errorf("%w; it stays listed for %v at most", err, g.keeper.ttl)))
 		}
 	}
 	return listed, errors.Join(problems...)
 }
 
 // Stop ends everything that the registry does. If Leave was not called before, that is how it begins; else it takes off the list what Leave
-// could not, for two seconds at most, and does not wait for the drainDelay again.
+// could not, for two seconds at most, and does not wait for the drainDelay again. After Stop there is nothing left to do.
 func (r *Registry) Stop(ctx context.Context) error {
 	r.mu.Lock()
-	left := r.stopped
+	left, closed := r.stopped, r.closed
 	r.mu.Unlock()
 	var err error
-	if left {
+	switch {
+	case closed:
+	case left:
 		err = r.finishLeaving(ctx)
-	} else {
+	default:
 		err = r.Leave(ctx)
 	}
 	r.mu.Lock()

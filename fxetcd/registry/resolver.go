@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"sync"
 	"time"
 
@@ -40,8 +39,15 @@ func (b builder) Scheme() string { return Scheme }
 // Build does not wait for anything.
 func (b builder) Build(target resolver.Target, cc resolver.ClientConn, _ resolver.BuildOptions) (resolver.Resolver, error) {
 	service := target.Endpoint()
-	if _, err := b.registry.service(service); err != nil {
+	err := checkName("service", service)
+	if host := target.URL.Host; host != "" {
+		err = fmt.Errorf("there is a host, %q, but the registry's client knows where etcd is", host)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("registry: resolve %q: %w; want etcd:///<service>", target.URL.String(), err)
+	}
+	if _, err := b.registry.service(service); err != nil {
+		return nil, fmt.Errorf("registry: resolve %q: %w", target.URL.String(), err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &link{cc: cc, service: service, cancel: cancel}
@@ -116,7 +122,7 @@ type instanceAttribute struct{ in Instance }
 // Equal lets gRPC see whether an endpoint has changed.
 func (a instanceAttribute) Equal(other any) bool {
 	b, ok := other.(instanceAttribute)
-	return ok && a.in.ID == b.in.ID && maps.Equal(a.in.Metadata, b.in.Metadata)
+	return ok && a.in.same(b.in)
 }
 
 // InstanceOf is the instance behind an endpoint, for a gRPC balancer of one's own.

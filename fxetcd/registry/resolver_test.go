@@ -153,4 +153,9 @@ func TestE9_a_target_without_a_service_is_refused(t *testing.T) {
 	assert.Equal(t, registry.Scheme, b.Scheme())
 	_, err := b.Build(resolver.Target{URL: url.URL{Scheme: "etcd", Path: "/a/b"}}, nil, resolver.BuildOptions{})
 	assert.EqualError(t, err, `registry: resolve "etcd:///a/b": service "a/b" has a slash, which separates services and instances in etcd; want etcd:///<service>`)
+	_, err = b.Build(resolver.Target{URL: url.URL{Scheme: "etcd", Host: "h:2379", Path: "/a"}}, nil, resolver.BuildOptions{})
+	assert.EqualError(t, err, `registry: resolve "etcd://h:2379/a": there is a host, "h:2379", but the registry's client knows where etcd is; want etcd:///<service>`)
+	require.NoError(t, r.Stop(t.Context()))
+	_, err = b.Build(resolver.Target{URL: url.URL{Scheme: "etcd", Path: "/a"}}, nil, resolver.BuildOptions{})
+	assert.EqualError(t, err, `registry: resolve "etcd:///a": the registry is stopped`)
 }

@@ -8,6 +8,8 @@ import (
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/fxkit/fxkit/fxetcd/internal/keepalive"
 )
 
 // task is what to do for a registration, as it was when the task began.
@@ -148,7 +150,7 @@ func (t task) owns(kv *mvccpb.KeyValue) bool {
 
 func leaseError(err error) error {
 	if errors.Is(err, rpctypes.ErrLeaseNotFound) {
-		return errors.Join(errLeaseLost, err)
+		return errors.Join(keepalive.ErrGone, err)
 	}
 	return err
 }

@@ -67,6 +67,20 @@ func TestE8_Stop_finishes_what_Leave_has_begun(t *testing.T) {
 	}
 }
 
+func TestE8_a_drainDelay_that_is_cut_short_is_logged(t *testing.T) {
+	t.Parallel()
+	server := etcdtest.Start(t)
+	c, _ := newClient(t, server.Endpoints())
+	core, logged := observer.New(zap.WarnLevel)
+	r := newRegistry(t, c, registry.Config{DrainDelay: time.Minute}, registry.WithLogger(zap.New(core)))
+	register(t, r, order("a"))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	require.NoError(t, r.Leave(ctx))
+	require.Equal(t, 1, logged.Len())
+	assert.Equal(t, "the drainDelay is cut short: the time to stop is over", logged.All()[0].Message)
+}
+
 // expiry closes a channel when the client has taken in, for the first time, that a lease does not exist any more.
 func expiry(told chan struct{}) func(*clientv3.Config) {
 	return func(cfg *clientv3.Config) {

@@ -87,8 +87,8 @@ func New(client *clientv3.Client, cfg Config, opts ...Option) (*Registry, error)
 // their TTL at most.
 func (r *Registry) Leave(ctx context.Context) error {
 	listed, err := r.withdraw(ctx)
-	if listed {
-		backoff.Wait(ctx, r.cfg.DrainDelay)
+	if listed && r.cfg.DrainDelay > 0 && !backoff.Wait(ctx, r.cfg.DrainDelay) {
+		r.log.Warn("the drainDelay is cut short: the time to stop is over", zap.Duration("drainDelay", r.cfg.DrainDelay))
 	}
 	return err
 }

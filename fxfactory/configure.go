@@ -74,6 +74,7 @@ func fromSettings[T, C any](spec Spec[T, C], cfg Settings[C]) (source[C], planne
 	clone := newCloner[C]()
 	src := source[C]{
 		position: func(string) string { return "" },
+		locate:   func(_ string, err error) error { return err },
 		defaults: func(into *C) error {
 			change(into, spec.Default, clone)
 			change(into, cfg.Default, clone)

@@ -79,7 +79,8 @@ type planner[T, C any] func(context.Context, *Factory[T, C]) (plan[C], error)
 // A source is where the configuration beneath every instance comes from.
 type source[C any] struct {
 	defaults func(into *C) error
-	position func(name string) string // in the configuration, for errors; "" for none
+	position func(name string) string           // in the configuration, for errors; "" for none
+	locate   func(name string, err error) error // with the places of the keys that err is about
 }
 
 func newFactory[T, C any](name string, spec Spec[T, C], o options, src source[C]) *Factory[T, C] {

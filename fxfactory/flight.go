@@ -165,7 +165,7 @@ func (f *Factory[T, C]) fly(r *record[T, C], fl *flight[T], configure func(*C), 
 		return
 	}
 	if r.out != nil {
-		r.out = f.failAt("create", r.name, err)
+		r.out = f.failAt("create", r.name, f.source.locate(r.name, err))
 		f.noteOut(r)
 	}
 	f.settle(r, fl, nil, err)

@@ -61,7 +61,7 @@ func (f *Factory[T, C]) createAll(ctx context.Context, all []planned[C]) error {
 			}
 			in, err := f.construct(ctx, r.name, r.priority, r.config, false)
 			if err != nil {
-				r.out = f.failAt("create", r.name, err)
+				r.out = f.failAt("create", r.name, f.source.locate(r.name, err))
 			} else {
 				r.current = in
 			}

@@ -78,6 +78,19 @@ func (s section) position(name string) string {
 	return ""
 }
 
+// locate gives what fxconfig.At has made, say in Spec.Create, the places of its keys in the configuration of an instance.
+func (s section) locate(name string, err error) error {
+	if _, ok := err.(*fxconfig.Error); !ok || !s.config.Has(s.path) { //nolint:errorlint // a wrapped one has words of its own around it
+		return err
+	}
+	return s.config.Validate(invalid{err}, s.layers(name)...)
+}
+
+// An invalid value is one that Validate finds an error in.
+type invalid struct{ err error }
+
+func (i invalid) Validate() error { return i.err }
+
 // A reader makes what a factory needs out of its section.
 type reader[T, C any] struct {
 	section
@@ -89,7 +102,7 @@ type reader[T, C any] struct {
 
 func fromSection[T, C any](s section, keys []string, spec Spec[T, C]) (source[C], planner[T, C]) {
 	r := &reader[T, C]{section: s, keys: keys, spec: spec, clone: newCloner[C]()}
-	return source[C]{defaults: r.defaults, position: r.position}, r.plan
+	return source[C]{defaults: r.defaults, position: r.position, locate: r.locate}, r.plan
 }
 
 // defaults fills what lies beneath every instance.

@@ -223,6 +223,32 @@ config.yaml:10:3: http.defaultClientName: no instance "bbc" (did you mean "bbb"?
 	assert.Empty(t, a.all(), "nothing is created")
 }
 
+// F6: what a configuration is to blame for is told at the key, also where only Create can find it out.
+func TestF6_what_Create_says_of_a_key_has_the_place_of_the_key(t *testing.T) {
+	t.Parallel()
+	a := &account{onCreate: func(_ context.Context, name string, _ config) error {
+		if name == "fine" {
+			return nil
+		}
+		return fxconfig.At("timeout", errBadURL)
+	}}
+	_, err := fromYAML(t, `
+http:
+  default: {timeout: 3s}
+  clients:
+    aaa: {url: a}
+    bbb: {url: b, timeout: 4s}
+`, a.spec())
+	require.ErrorIs(t, err, errBadURL)
+	assert.EqualError(t, err, `fxfactory: create http "aaa" (config.yaml:5:5): config.yaml:3:13: http.default.timeout: the url is bad
+fxfactory: create http "bbb" (config.yaml:6:5): config.yaml:6:19: http.clients.bbb.timeout: the url is bad`)
+
+	f, err := fromYAML(t, "http: {default: {timeout: 3s}, clients: {fine: {}}}", a.spec())
+	require.NoError(t, err)
+	_, err = f.Create(t.Context(), "x", nil)
+	assert.EqualError(t, err, `fxfactory: create http "x": timeout: the url is bad`, "what code configures has no place")
+}
+
 func TestF1_an_instance_is_validated_and_the_default_is_not(t *testing.T) {
 	t.Parallel()
 	_, err := fromYAML(t, "http:\n  default: {url: bad}\n  clients:\n    aaa: {url: good}\n    bbb:\n", (&account{}).spec())

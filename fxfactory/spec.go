@@ -11,7 +11,8 @@ import (
 // error with the instance's name. A function that ignores its context is left behind when the context ends; whoever waited goes on.
 type Spec[T, C any] struct {
 	// Create makes an instance. Required. The name is empty for an instance of Open. ctx ends when Create returns, so never
-	// keep it; no I/O where the client allows it: that belongs to Start. cfg is Create's own, and a nil pointer or interface an error.
+	// keep it; no I/O where the client allows it: that belongs to Start. cfg is Create's own, and a nil pointer or interface an error. What
+	// fxconfig.At says of a key of cfg is reported with the key's place in the configuration.
 	Create func(ctx context.Context, name string, cfg C) (T, error)
 	// Start makes an instance ready, say by reaching its server: in the factory's Start (Fx's OnStart), and for
 	// an instance created after that before anybody sees it. Optional. It never runs on a destroyed instance, and at most once on each.

@@ -28,7 +28,10 @@ func NewClient(ctx context.Context, cfg Config, opts ...Option) (*clientv3.Clien
 		}
 	}
 	if err := fxconfig.Validate(&cfg); err != nil { // with TLS's, as when a file is read
-		return nil, fmt.Errorf("fxetcd: configuration: %w", err)
+		return nil, fmt.Errorf("fxetcd: configuration: %w", oneLine{err})
+	}
+	if len(cfg.Endpoints) == 0 && s.source == nil {
+		return nil, errors.New("fxetcd: configuration: no endpoints: set Endpoints, or pass WithEndpointSource")
 	}
 	i, err := s.create("", cfg)
 	if err == nil {
@@ -71,7 +74,8 @@ func (s surroundings) create(name string, cfg Config) (*instance, error) {
 			return nil, errors.New("no endpoints: set endpoints, or list embedded.Module for a server in this process")
 		}
 		if cfg.AutoSyncInterval > 0 {
-			return nil, errors.New("autoSyncInterval: the endpoints come from a server of this process, not from a cluster's member list; remove it")
+			return nil, fxconfig.At("autoSyncInterval",
+				errors.New("the endpoints are those of an EndpointSource, such as the embedded server, and not a cluster's to tell: remove it"))
 		}
 		i.source = s.source
 	}
@@ -174,7 +178,7 @@ func (i *instance) start(ctx context.Context) error {
 		// A call that was made before may set up the connection this very moment, and etcd's resolver guards its endpoints with no lock. After
 		// Connect that is done.
 		i.client.ActiveConnection().Connect()
-		i.client.SetEndpoints(endpoints...)
+		i.client.SetEndpoints(textsOf(parsed)...)
 	}
 	if i.cfg.Startup != Skip {
 		if err := i.probe(ctx); err != nil {

@@ -3,6 +3,8 @@ package fxetcd
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/fxkit/fxkit/fxconfig"
@@ -14,8 +16,9 @@ import (
 // Of a duration, zero is the default; where the documentation says so, a negative one switches the thing off.
 type Config struct {
 	// Endpoints is where the servers are: host:port, http://host:port, https://host:port or unix:///path, all of one kind. In YAML the key
-	// is endpoints, hosts or host; a list, or a text with commas. None means the server of an EndpointSource, such as embedded.Module's.
-	Endpoints []string `yaml:"-"`
+	// is endpoints, hosts or host, which are one: the later replaces the earlier; a list, or a text with commas. None means the server of an
+	// EndpointSource, such as embedded.Module's, and without one is an error.
+	Endpoints []string `yaml:"-" alias:"endpoints,hosts,host"`
 
 	// DialTimeout is how long startup waits for the instance's servers. Default: 5s.
 	DialTimeout time.Duration `yaml:"dialTimeout"`
@@ -37,7 +40,7 @@ type Config struct {
 	MaxReceiveSize fxconfig.Size `yaml:"maxReceiveSize"`
 
 	// AutoSyncInterval is how often the endpoints are replaced by those that the cluster's members advertise. They must be reachable
-	// from here as they are, with no proxy or address translation between. Default: never.
+	// from here as they are, with no proxy or address translation between, and not an EndpointSource's. At least 1s. Default: never.
 	AutoSyncInterval time.Duration `yaml:"autoSyncInterval"`
 	// RejectOldCluster fails startup if a server that answers is older than the minor version before the client's own.
 	RejectOldCluster bool `yaml:"rejectOldCluster"`
@@ -66,7 +69,7 @@ type Config struct {
 	// TLS is how the servers are trusted, and how the client shows who it is. An https:// endpoint alone trusts the system's authorities.
 	TLS *TLS `yaml:"tls"`
 
-	// Startup is Probe (the default) or Skip: whether startup reaches the servers.
+	// Startup is Probe (the default) or Skip, in YAML in any case: whether startup reaches the servers.
 	Startup Startup `yaml:"startup"`
 }
 
@@ -97,7 +100,23 @@ const (
 	Skip Startup = "skip"
 )
 
-const minKeepAliveTime = 10 * time.Second
+// UnmarshalText reads Probe or Skip, in any case.
+func (s *Startup) UnmarshalText(text []byte) error {
+	*s = Startup(strings.ToLower(string(text)))
+	if *s != "" && *s != Probe && *s != Skip {
+		return unknownStartup(text)
+	}
+	return nil
+}
+
+func unknownStartup[T ~string | ~[]byte](text T) error {
+	return fmt.Errorf("%q: one of %q, %q", text, Probe, Skip)
+}
+
+const (
+	minKeepAliveTime    = 10 * time.Second
+	minAutoSyncInterval = time.Second
+)
 
 func orDefault[T comparable](value *T, otherwise T) {
 	var zero T
@@ -122,38 +141,28 @@ func (c *Config) fillDefaults() {
 	if c.RequireLeader == nil {
 		c.RequireLeader = new(true)
 	}
+	for n, text := range c.Endpoints {
+		if e, err := parseEndpoint(text); err == nil && e.text != text {
+			c.Endpoints = slices.Clone(c.Endpoints) // the caller's own
+			c.Endpoints[n] = e.text
+		}
+	}
 	if c.Namespace != "" && c.Namespace[len(c.Namespace)-1] != '/' {
 		c.Namespace += "/"
 	}
 }
 
-// UnmarshalYAML lets endpoints be written in several ways.
+// UnmarshalYAML lets endpoints be written in several ways, under three names.
 func (c *Config) UnmarshalYAML(unmarshal func(any) error) error {
 	type Keys Config
 	section := struct {
 		Keys      `yaml:",inline"`
-		Endpoints *endpointList `yaml:"endpoints"`
-		Hosts     *endpointList `yaml:"hosts"`
-		Host      *endpointList `yaml:"host"`
-	}{Keys: Keys(*c)}
-	if err := unmarshal(&section); err != nil {
-		return err
-	}
+		Endpoints endpointList `yaml:"endpoints" alias:"hosts,host"`
+	}{Keys(*c), c.Endpoints}
+	err := unmarshal(&section)
 	*c = Config(section.Keys)
-	var given []string
-	for _, key := range []struct {
-		name string
-		list *endpointList
-	}{{"endpoints", section.Endpoints}, {"hosts", section.Hosts}, {"host", section.Host}} {
-		if key.list != nil {
-			given = append(given, key.name)
-			c.Endpoints = *key.list
-		}
-	}
-	if len(given) > 1 {
-		return fxconfig.At(given[1], fmt.Errorf("%s is the same key as %s: keep one of them", given[1], given[0]))
-	}
-	return nil
+	c.Endpoints = section.Endpoints
+	return err
 }
 
 // endpointList reads a list of endpoints, or one text.

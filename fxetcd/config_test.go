@@ -41,6 +41,8 @@ func TestE1_endpoints_are_written_as_one_likes(t *testing.T) {
 		{"a socket", "endpoints: unix:///run/etcd.sock", []string{"unix:///run/etcd.sock"}},
 		{"an address with a zone", "endpoints: 'http://[fe80::1%25eth0]:2379'", []string{"http://[fe80::1%25eth0]:2379"}},
 		{"IPv6", "endpoints: '[::1]:2379'", []string{"[::1]:2379"}},
+		{"a scheme in capitals", "endpoints: 'HTTP://a:2379'", []string{"HTTP://a:2379"}},
+		{"a final slash", "endpoints: http://a:2379/", []string{"http://a:2379/"}},
 		{"none", "dialTimeout: 1s", nil},
 		{"null", "endpoints: null", nil},
 	} {
@@ -61,9 +63,14 @@ func TestE1_what_cannot_work_is_refused_with_the_reason(t *testing.T) {
 		{"an empty item", "endpoints: [a:1, '']", `config.yaml:1:18: endpoints.1: an endpoint is empty`},
 		{"a trailing comma", "endpoints: 'a:1,'", `config.yaml:1:12: endpoints: an endpoint is empty`},
 		{"a duplicate", "endpoints: [a:1, a:1]", `config.yaml:1:1: endpoints: endpoint "a:1" is given twice`},
+		{"a duplicate in capitals", "endpoints: [a:1, 'A:1']", `endpoint "A:1" is given twice`},
+		{"a duplicate under another name of the key", "{username: '', hosts: [a:1, a:1]}", `config.yaml:1:16: hosts: endpoint "a:1" is given twice`},
 		{"a duplicate by another scheme", "endpoints: [a:1, 'http://a:1']", `endpoint "http://a:1" is given twice`},
 		{"nonsense", "endpoints: '::::'", `endpoint "::::": not host:port`},
 		{"no port", "endpoints: etcd.internal", `endpoint "etcd.internal": no port: servers usually listen on etcd.internal:2379`},
+		{"a port alone", "endpoints: 2379", `config.yaml:1:12: endpoints: endpoint "2379": no host: write host:port, such as 127.0.0.1:2379`},
+		{"a switch", "endpoints: [true]", `config.yaml:1:13: endpoints.0: endpoint "true": no host: write host:port`},
+		{"a scheme alone", "endpoints: 'http://'", `endpoint "http://": no host: write host:port`},
 		{"no host", "endpoints: ':2379'", `endpoint ":2379": no host before the port`},
 		{"port 0", "endpoints: a:0", `endpoint "a:0": the port must be a number from 1 to 65535`},
 		{"a port too high", "endpoints: a:65536", `the port must be a number from 1 to 65535`},
@@ -72,6 +79,7 @@ func TestE1_what_cannot_work_is_refused_with_the_reason(t *testing.T) {
 		{"mixed schemes", "endpoints: ['http://a:1', 'https://b:1']", `endpoints "http://a:1" and "https://b:1" differ in their scheme: the client would use the first one's for all`},
 		{"a scheme and none", "endpoints: ['https://a:1', 'b:1']", `differ in their scheme`},
 		{"a path", "endpoints: http://a:1/v3", `endpoint "http://a:1/v3": nothing may follow the port`},
+		{"two slashes", "endpoints: http://a:1//", `endpoint "http://a:1//": nothing may follow the port`},
 		{"a password in the endpoint", "endpoints: http://root:hunter2@a:1", `config.yaml:1:12: endpoints: an endpoint at a:1 contains credentials: they belong in username and password`},
 		{"a password without a scheme", "endpoints: root:hunter2@a:1", `an endpoint at a:1 contains credentials`},
 		{"a password and an unknown scheme", "endpoints: [b:1, 'ftp://root:hunter2@a:1']", `config.yaml:1:18: endpoints.1: an endpoint at a:1 contains credentials`},
@@ -79,10 +87,12 @@ func TestE1_what_cannot_work_is_refused_with_the_reason(t *testing.T) {
 		{"a password with an @", "endpoints: http://root:xx@hunter2@a:1", `an endpoint at a:1 contains credentials`},
 		{"a password with a comma", "endpoints: 'HTTPS://root:hunter2,hunter2@a:1, b:1'", `an endpoint at a:1 contains credentials`},
 		{"a password, and no host", "endpoints: root@hunter2", `an endpoint contains credentials`},
+		{"a socket without slashes", "endpoints: 'unix:rel'", `endpoint "unix:rel": a socket is written unix:///path`},
+		{"a socket with one", "endpoints: 'unix:/run/etcd.sock'", `a socket is written unix:///path`},
 		{"a socket without a path", "endpoints: unix://", `unix:// needs the path of a socket`},
 		{"a socket that no URL can name", "endpoints: 'unix:///run/100%'", `endpoint "unix:///run/100%": the path cannot be part of a URL: invalid URL escape "%"`},
 		{"a zone outside of a URL", "endpoints: '[fe80::1%eth0]:2379'", `endpoint "[fe80::1%eth0]:2379": an address with a zone must be a URL: http://[fe80::1%25eth0]:2379`},
-		{"two spellings of one key", "endpoints: a:1\nhosts: b:1", `hosts is the same key as endpoints: keep one of them`},
+		{"two spellings of one key", "endpoints: a:1\nhosts: b:1", `config.yaml:2:1: hosts: hosts is the same key as endpoints: keep one of them`},
 		{"a misspelt key", "endpiont: a:1", `config.yaml:1:1: endpiont: unknown key (did you mean "endpoints"?)`},
 		{"a username without a password", "username: app", `config.yaml:1:1: username: a username without a password: the client would go unauthenticated`},
 		{"a password without a username", "password: x", `password: a password without a username`},
@@ -98,8 +108,14 @@ func TestE1_what_cannot_work_is_refused_with_the_reason(t *testing.T) {
 		{"a backoff that starts beyond its end", "connectBackoff: {base: 5s, max: 1s}", `config.yaml:1:18: connectBackoff.base: 5s is more than max, 1s`},
 		{"sending more than receiving", "{maxSendSize: 4MiB, maxReceiveSize: 1MiB}", `maxSendSize: 4194304 bytes are more than maxReceiveSize, 1048576: what was written could not be read back`},
 		{"a jitter beyond 1", "backoffJitter: 2", `backoffJitter: 2: a fraction from 0 to 1`},
-		{"an unknown startup", "startup: maybe", `startup: "maybe": one of "probe", "skip"`},
+		{"a jitter that is no number", "backoffJitter: .nan", `config.yaml:1:1: backoffJitter: NaN: a fraction from 0 to 1`},
+		{"an unknown startup", "startup: Maybe", `config.yaml:1:10: startup: "Maybe": one of "probe", "skip"`},
+		{"a startup that is switched off", "startup: false", `startup: "false": one of "probe", "skip"`},
 		{"a negative autoSyncInterval", "autoSyncInterval: -1s", `autoSyncInterval: -1s: must be positive`},
+		{"an autoSyncInterval that asks all the time", "autoSyncInterval: 999ms", `autoSyncInterval: 999ms is too often: members seldom change, so at least 1s`},
+		{"a port in serverName", "tls: {serverName: 'localhost:77'}", `config.yaml:1:7: tls.serverName: "localhost:77" is neither a host name nor an IP address`},
+		{"a URL in serverName", "tls: {serverName: 'https://a'}", `tls.serverName: "https://a" is neither a host name nor an IP address`},
+		{"a space in serverName", "tls: {serverName: a b}", `tls.serverName: "a b" is neither a host name nor an IP address`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -151,6 +167,17 @@ startup: skip
 	cfg, err = decode(t, "tls: {insecureSkipVerify: true}")
 	require.NoError(t, err)
 	assert.True(t, cfg.TLS.InsecureSkipVerify)
+	for _, name := range []string{"etcd.internal", "127.0.0.1", "'::1'"} {
+		_, err = decode(t, "tls: {serverName: "+name+"}")
+		assert.NoError(t, err)
+	}
+	for text, want := range map[string]fxetcd.Startup{"Skip": fxetcd.Skip, "SKIP": fxetcd.Skip, "Probe": fxetcd.Probe, "''": ""} {
+		cfg, err = decode(t, "startup: "+text)
+		require.NoError(t, err, "any case")
+		assert.Equal(t, want, cfg.Startup)
+	}
+	_, err = decode(t, "{autoSyncInterval: 1s, backoffJitter: 1}")
+	require.NoError(t, err)
 }
 
 // E1, E13
@@ -204,6 +231,17 @@ func TestE1_an_instance_needs_endpoints_from_somewhere(t *testing.T) {
 	app := fx.New(fx.NopLogger, fxetcd.Module, yaml("etcd: {clients: {audit: {namespace: a/}}}"))
 	assert.ErrorContains(t, app.Err(), "no endpoints: set endpoints, or list embedded.Module for a server in this process")
 	assert.ErrorContains(t, app.Err(), "audit")
+
+	app = fx.New(fx.NopLogger, fxetcd.Module, yaml("etcd: {client: {dialTimeout: 2s}}"))
+	assert.ErrorContains(t, app.Err(), "no endpoints: set endpoints", "an instance that is configured")
+	var f *fxetcd.Factory
+	app = fx.New(fx.NopLogger, fxetcd.Module, fx.Populate(&f), yaml("etcd: {default: {dialTimeout: 2s}}"))
+	require.NoError(t, app.Err(), "none is configured")
+	cfg, err := f.Config("default")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"127.0.0.1:2379"}, cfg.Endpoints)
+	assert.Equal(t, 2*time.Second, cfg.DialTimeout)
+	require.NoError(t, f.Stop(t.Context()))
 }
 
 // The message that the package's documentation shows.
@@ -219,7 +257,7 @@ func TestE1_the_documented_message(t *testing.T) {
 
 // FuzzEndpoints: what is accepted is an endpoint, and nothing makes it fail in another way than by an error.
 func FuzzEndpoints(f *testing.F) {
-	for _, seed := range []string{"a:1", "http://a:1", "unix:///x", "::::", "[::1]:1", "http://u:p@a:1", "a:1,b:2", "", "://", "http://[::1", "a:-1", "unix://%", "[::1%x]:1", "http://[::1%25x]:1"} {
+	for _, seed := range []string{"a:1", "http://a:1", "HTTP://A:1/", "unix:rel", "UNIX:///x", "unix:///x", "::::", "[::1]:1", "http://u:p@a:1", "a:1,b:2", "", "://", "http://[::1", "a:-1", "unix://%", "[::1%x]:1", "http://[::1%25x]:1"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -240,9 +278,57 @@ func TestE1_NewClient_refuses_what_a_file_may_not_say(t *testing.T) {
 		Endpoints: []string{"https://a:1"}, DialTimeout: -1, Startup: fxetcd.Skip,
 		TLS: &fxetcd.TLS{Key: "k.pem", MinVersion: "TLS1.3", CA: "ca.pem", InsecureSkipVerify: true},
 	})
-	assert.ErrorContains(t, err, "fxetcd: configuration: ")
-	assert.ErrorContains(t, err, "dialTimeout: -1ns: must be positive")
-	assert.ErrorContains(t, err, "tls: cert and key belong together: give both, or neither")
-	assert.ErrorContains(t, err, `tls.minVersion: "TLS1.3": "1.2" or "1.3", in quotes`)
-	assert.ErrorContains(t, err, "tls.insecureSkipVerify: accepts any certificate")
+	assert.EqualError(t, err, "fxetcd: configuration: tls: cert and key belong together: give both, or neither; "+
+		`tls.minVersion: "TLS1.3": "1.2" or "1.3", in quotes; `+
+		"tls.insecureSkipVerify: accepts any certificate, so ca and serverName would mean nothing: remove one or the other; "+
+		"dialTimeout: -1ns: must be positive (startup: skip does without the wait)", "in one line")
+	var problems *fxconfig.Error
+	require.ErrorAs(t, err, &problems)
+	assert.Len(t, problems.Problems, 4)
+
+	_, err = fxetcd.NewClient(t.Context(), fxetcd.Config{})
+	assert.EqualError(t, err, "fxetcd: configuration: no endpoints: set Endpoints, or pass WithEndpointSource")
+	_, err = fxetcd.NewClient(t.Context(), fxetcd.Config{Endpoints: []string{"a:1,b:2"}})
+	assert.EqualError(t, err, `fxetcd: configuration: endpoints: endpoint "a:1,b:2": one endpoint per element, without commas`)
+}
+
+// E1: what a later layer, or the instance itself, says under one name of the key replaces what was said before under another.
+func TestE1_endpoints_hosts_and_host_are_the_same_key_wherever_they_stand(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, file, layer string
+		want              []string
+		problem           string
+	}{
+		{"an instance's host over the default's endpoints", "default: {endpoints: [a:1]}, clients: {y: {host: b:1}}", "", []string{"b:1"}, ""},
+		{"an instance's endpoints over the default's host", "default: {host: a:1}, clients: {y: {endpoints: [b:1]}}", "", []string{"b:1"}, ""},
+		{"a layer's host over the file's endpoints", "clients: {y: {endpoints: [a:1]}}", "clients: {y: {host: b:1}}", []string{"b:1"}, ""},
+		{"the instance's own over a layer's default", "clients: {y: {endpoints: [b:1]}}", "default: {host: a:1}", []string{"b:1"}, ""},
+		{"what a layer replaces is not expanded", "clients: {y: {endpoints: '${FXETCD_TEST_UNSET}'}}", "clients: {y: {hosts: [b:1]}}", []string{"b:1"}, ""},
+		{
+			"a wrong one is told where it stands", "default: {endpoints: [a:1]}, clients: {y: {}}", "clients: {y: {hosts: [b:1, b:1]}}", nil,
+			`config.prod.yaml:1:22: etcd.clients.y.hosts: endpoint "b:1" is given twice`,
+		},
+		{
+			"two in one mapping", "default: {endpoints: [a:1]}, clients: {y: {hosts: b:1, host: c:1}}", "", nil,
+			"config.yaml:1:63: etcd.clients.y.host: host is the same key as hosts: keep one of them",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var f *fxetcd.Factory
+			app := fx.New(fx.NopLogger, fxetcd.Module, fx.Populate(&f), fxconfig.From(
+				fxconfig.Text("config.yaml", "etcd: {"+tt.file+"}"), fxconfig.Text("config.prod.yaml", "etcd: {"+tt.layer+"}")))
+			if tt.problem != "" {
+				require.ErrorContains(t, app.Err(), "fxfactory: configure etcd: "+tt.problem)
+				assert.NotContains(t, app.Err().Error(), "\n", "nothing else is wrong")
+				return
+			}
+			require.NoError(t, app.Err())
+			cfg, err := f.Config("y")
+			require.NoError(t, err)
+			assert.Equal(t, tt.want, cfg.Endpoints)
+			require.NoError(t, f.Stop(t.Context()))
+		})
+	}
 }

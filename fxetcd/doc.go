@@ -35,7 +35,14 @@
 //	  clientPriority: {audit: Low}
 //
 // [Config] documents each key; those not shown are maxSendSize, maxReceiveSize, autoSyncInterval, rejectOldCluster, maxUnaryRetries,
-// backoffWaitBetween, backoffJitter and token. etcd's own client accepts any text as an endpoint, and then waits for it for ever. Here
+// backoffWaitBetween, backoffJitter and token. The names endpoints, hosts and host are one key: an instance's host replaces the default's
+// endpoints, and a later file's those of an earlier one; two in one mapping are an error.
+//
+// An instance without endpoints is at the EndpointSource's. Where there is no such source, one that is configured must have endpoints:
+// client: {dialTimeout: 2s} alone is an error, since a client that forgot its servers must not end up at another's. The client at 127.0.0.1:2379 is
+// for a section that configures no instance, neither client nor clients; default: {dialTimeout: 2s} alone applies to it.
+//
+// etcd's own client accepts any text as an endpoint, and then waits for it for ever. Here
 // what cannot work is an error of fx.New, with its place in the file and the reason:
 //
 //	config.yaml:5:7: etcd.clients.audit.username: a username without a password: the client would go unauthenticated
@@ -58,7 +65,7 @@
 //
 // In OnStart each instance of priority High and Medium must answer a linearizable read within dialTimeout; one endpoint of several is
 // enough. They are asked 128 at once, so that with a hundred away startup fails after one dialTimeout. The error names
-// each, and says of each endpoint what stands in the way:
+// each, and says of each endpoint what stands in the way. What a server said itself stands behind the endpoints of the instance, one of which it is:
 //
 //	nothing listens there                      the address is wrong, or the server is down
 //	unknown host                               the name does not exist, or cannot be found out now

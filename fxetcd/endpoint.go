@@ -18,7 +18,7 @@ type EndpointSource interface {
 
 // An endpoint taken apart. etcd's client accepts any text as an endpoint, and then waits for it for ever.
 type endpoint struct {
-	text    string
+	text    string // as etcd's client takes it: the scheme in lower case, and nothing behind the port
 	scheme  string // "", "http", "https" or "unix"
 	network string // "tcp" or "unix"
 	address string // host:port, or a path
@@ -34,7 +34,11 @@ func parseEndpoint(text string) (endpoint, error) {
 	fail := func(format string, args ...any) (endpoint, error) {
 		return e, fmt.Errorf("endpoint %q: %s", text, fmt.Sprintf(format, args...))
 	}
-	if scheme, rest, ok := strings.Cut(text, "://"); ok {
+	scheme, rest, isURL := strings.Cut(text, "://")
+	if scheme = strings.ToLower(scheme); strings.ContainsRune(text, ',') && scheme != "unix" {
+		return fail("one endpoint per element, without commas")
+	}
+	if isURL {
 		e.scheme, e.address = scheme, rest
 		switch scheme {
 		case "http", "https":
@@ -42,10 +46,10 @@ func parseEndpoint(text string) (endpoint, error) {
 			if err != nil {
 				return fail("malformed: %v", withoutText(err))
 			}
-			if u.Path != "" || u.RawQuery != "" || u.Fragment != "" {
+			if u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "" {
 				return fail("nothing may follow the port")
 			}
-			e.address = u.Host
+			e.text, e.address = scheme+"://"+strings.TrimRight(rest, "/?#"), u.Host
 		case "unix":
 			if rest == "" {
 				return fail("unix:// needs the path of a socket")
@@ -53,7 +57,7 @@ func parseEndpoint(text string) (endpoint, error) {
 			if _, err := url.Parse("unix:///" + rest); err != nil { // as gRPC will
 				return fail("the path cannot be part of a URL: %v", withoutText(err))
 			}
-			e.network, e.host = "unix", hostOf(path.Base(rest))
+			e.text, e.network, e.host = "unix://"+rest, "unix", hostOf(path.Base(rest))
 			return e, nil
 		default:
 			return fail("unknown scheme %q: host:port, http://, https:// or unix://", scheme)
@@ -61,12 +65,18 @@ func parseEndpoint(text string) (endpoint, error) {
 	}
 	host, port, err := net.SplitHostPort(e.address)
 	if err != nil {
-		if _, _, err := net.SplitHostPort(e.address + ":2379"); err == nil && !strings.HasPrefix(e.address, ":") {
+		switch _, _, err := net.SplitHostPort(e.address + ":2379"); {
+		case noHost(e.address):
+			return fail("no host: write host:port, such as 127.0.0.1:2379")
+		case err == nil && !strings.HasPrefix(e.address, ":"):
 			return fail("no port: servers usually listen on %s:2379", e.address)
 		}
 		return fail("not host:port (an IPv6 address goes in brackets: [::1]:2379)")
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		if !isURL && strings.EqualFold(host, "unix") {
+			return fail("a socket is written unix:///path")
+		}
 		return fail("the port must be a number from 1 to 65535")
 	}
 	if host == "" {
@@ -83,12 +93,18 @@ func parseEndpoint(text string) (endpoint, error) {
 	return e, nil
 }
 
+// noHost is about an address without a colon: nothing, a port alone, or a switch in YAML.
+func noHost(address string) bool {
+	_, err := strconv.Atoi(address)
+	return err == nil || address == "" || strings.EqualFold(address, "true") || strings.EqualFold(address, "false")
+}
+
 // refuseCredentials is about a user in front of a host, if only in a text that is no URL. It repeats nothing of a text that may be a
 // password's, and nothing of its neighbours, which may be parts of one with commas: only a host and port that follow.
 func refuseCredentials(texts []string) error {
 	for _, text := range texts {
 		at := strings.LastIndexByte(text, '@')
-		if at < 0 || strings.HasPrefix(text, "unix://") {
+		if at < 0 || strings.HasPrefix(strings.ToLower(text), "unix://") {
 			continue
 		}
 		where := ""
@@ -130,19 +146,31 @@ func parseEndpoints(texts []string) ([]endpoint, error) {
 	}
 	for _, text := range texts {
 		e, err := parseEndpoint(text)
+		where := e.network + e.address
+		if e.network == "tcp" {
+			where = strings.ToLower(where) // names of hosts have no case
+		}
 		switch {
 		case err != nil:
 			problems = append(problems, err)
 			continue
-		case seen[e.network+e.address]:
+		case seen[where]:
 			problems = append(problems, fmt.Errorf("endpoint %q is given twice", text))
 		case len(parsed) > 0 && parsed[0].scheme != e.scheme:
 			problems = append(problems, fmt.Errorf("endpoints %q and %q differ in their scheme: the client would use the first one's for all", parsed[0].text, text))
 		}
-		seen[e.network+e.address] = true
+		seen[where] = true
 		parsed = append(parsed, e)
 	}
 	return parsed, errors.Join(problems...)
+}
+
+func textsOf(parsed []endpoint) []string {
+	all := make([]string, len(parsed))
+	for n, e := range parsed {
+		all[n] = e.text
+	}
+	return all
 }
 
 // endpointText is one text of YAML: an endpoint, or several with commas between.

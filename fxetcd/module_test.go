@@ -253,14 +253,15 @@ func TestE4_a_server_that_cannot_start_leaves_nothing_behind(t *testing.T) {
 // E1: what cannot work is refused.
 func TestE1_auto_sync_against_the_embedded_server_is_refused(t *testing.T) {
 	t.Parallel()
-	app := fx.New(fx.NopLogger, fxetcd.Module, inProcess(t, "{default: {autoSyncInterval: 1m}}"))
-	assert.ErrorContains(t, app.Err(), "autoSyncInterval: the endpoints come from a server of this process, not from a cluster's member list; remove it")
+	app := fx.New(fx.NopLogger, fxetcd.Module, inProcess(t, "{default: {\n  dialTimeout: 1s, autoSyncInterval: 1m}}"))
+	assert.ErrorContains(t, app.Err(), ": config.yaml:2:20: etcd.clients.default.autoSyncInterval: the endpoints are those of an EndpointSource, "+
+		"such as the embedded server, and not a cluster's to tell: remove it")
 }
 
 func TestE1_auto_sync_follows_the_cluster(t *testing.T) {
 	t.Parallel()
 	cluster := etcdtest.StartCluster(t, 3)
 	var c *clientv3.Client
-	start(t, fxetcd.Module, fx.Populate(&c), yaml(fmt.Sprintf("etcd: {client: {endpoints: %q, autoSyncInterval: 10ms}}", cluster.Endpoints()[0])))
+	start(t, fxetcd.Module, fx.Populate(&c), yaml(fmt.Sprintf("etcd: {client: {endpoints: %q, autoSyncInterval: 1s}}", cluster.Endpoints()[0])))
 	require.Eventually(t, func() bool { return len(c.Endpoints()) == 3 }, plenty, 5*time.Millisecond)
 }

@@ -3,7 +3,9 @@ package fxetcd
 import (
 	"errors"
 	"fmt"
+	"net"
 	"slices"
+	"strings"
 
 	"github.com/fxkit/fxkit/fxconfig"
 )
@@ -38,13 +40,15 @@ func (c Config) Validate() error {
 	refuse(c.MaxReceiveSize > 0 && c.MaxSendSize > c.MaxReceiveSize, "maxSendSize",
 		"%d bytes are more than maxReceiveSize, %d: what was written could not be read back", c.MaxSendSize, c.MaxReceiveSize)
 	refuse(c.AutoSyncInterval < 0, "autoSyncInterval", "%v: must be positive", c.AutoSyncInterval)
+	refuse(c.AutoSyncInterval > 0 && c.AutoSyncInterval < minAutoSyncInterval, "autoSyncInterval",
+		"%v is too often: members seldom change, so at least %v", c.AutoSyncInterval, minAutoSyncInterval)
 	refuse(c.BackoffWaitBetween < 0, "backoffWaitBetween", "%v: must be positive", c.BackoffWaitBetween)
-	refuse(c.BackoffJitter < 0 || c.BackoffJitter > 1, "backoffJitter", "%v: a fraction from 0 to 1", c.BackoffJitter)
+	refuse(!(c.BackoffJitter >= 0 && c.BackoffJitter <= 1), "backoffJitter", "%v: a fraction from 0 to 1", c.BackoffJitter)
 
 	refuse(c.Username != "" && c.Password == "", "username", "a username without a password: the client would go unauthenticated")
 	refuse(c.Username == "" && c.Password != "", "password", "a password without a username")
 	refuse(c.Token != "" && c.Username != "", "token", "either a token, or a username and a password")
-	refuse(c.Startup != "" && c.Startup != Probe && c.Startup != Skip, "startup", "%q: one of %q, %q", c.Startup, Probe, Skip)
+	refuse(c.Startup != "" && c.Startup != Probe && c.Startup != Skip, "startup", "%w", unknownStartup(c.Startup))
 	return errors.Join(problems...)
 }
 
@@ -57,8 +61,17 @@ func (t TLS) Validate() error {
 	if _, ok := tlsVersions[t.MinVersion]; !ok {
 		problems = append(problems, fxconfig.At("minVersion", fmt.Errorf(`%q: "1.2" or "1.3", in quotes`, t.MinVersion)))
 	}
+	if t.ServerName != "" && net.ParseIP(t.ServerName) == nil && !isHostName(t.ServerName) {
+		problems = append(problems, fxconfig.At("serverName", fmt.Errorf("%q is neither a host name nor an IP address", t.ServerName)))
+	}
 	if t.InsecureSkipVerify && (t.CA != "" || t.ServerName != "") {
 		problems = append(problems, fxconfig.At("insecureSkipVerify", errors.New("accepts any certificate, so ca and serverName would mean nothing: remove one or the other")))
 	}
 	return errors.Join(problems...)
 }
+
+// oneLine is about a Config that was made in Go: its problems have no positions to begin lines of their own with.
+type oneLine struct{ error }
+
+func (e oneLine) Error() string { return strings.ReplaceAll(e.error.Error(), "\n", "; ") }
+func (e oneLine) Unwrap() error { return e.error }

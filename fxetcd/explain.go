@@ -62,8 +62,8 @@ func (n *noAnswer) Unwrap() []error {
 	return append(n.reasons[:len(n.reasons):len(n.reasons)], n.failed)
 }
 
-// explain says why a call failed. What a server said is told as it is. Where no server said anything, the client has
-// only "context deadline exceeded" to tell, so the reasons come from elsewhere.
+// explain says why a call failed. What a server said is told as it is, with the endpoints, of which etcd's client does not tell which one
+// it was. Where no server said anything, the client has only "context deadline exceeded" to tell, so the reasons come from elsewhere.
 func (i *instance) explain(failed error, within time.Duration, why func() causes) error {
 	for _, known := range []struct {
 		err   error
@@ -75,13 +75,17 @@ func (i *instance) explain(failed error, within time.Duration, why func() causes
 		{rpctypes.ErrNoLeader, "the server has lost its cluster's leader"},
 	} {
 		if errors.Is(failed, known.err) {
-			return &cause{known.words, failed}
+			return i.said(&cause{known.words, failed})
 		}
 	}
 	if !errors.Is(failed, context.DeadlineExceeded) && status.Code(failed) != codes.Unavailable {
-		return failed
+		return i.said(failed)
 	}
 	return &noAnswer{within, why(), failed}
+}
+
+func (i *instance) said(err error) error {
+	return fmt.Errorf("%s: %w", strings.Join(i.client.Endpoints(), ", "), err)
 }
 
 // tryAllByHand finds out about each endpoint what stands in the way.

@@ -123,19 +123,19 @@ func TestE3_startup_says_in_plain_words_why_no_server_answers(t *testing.T) {
 		},
 		{
 			name: "wrong password", cfg: fxetcd.Config{Endpoints: locked.Endpoints(), Username: "app", Password: "wrong"},
-			want: `wrong user or password for user "app"`, is: rpctypes.ErrAuthFailed,
+			want: locked.Endpoints()[0] + `: wrong user or password for user "app"`, is: rpctypes.ErrAuthFailed,
 		},
 		{
 			name: "unknown user", cfg: fxetcd.Config{Endpoints: locked.Endpoints(), Username: "nobody", Password: "wrong"},
-			want: `wrong user or password for user "nobody"`, is: rpctypes.ErrAuthFailed,
+			want: locked.Endpoints()[0] + `: wrong user or password for user "nobody"`, is: rpctypes.ErrAuthFailed,
 		},
 		{
 			name: "no user where one is demanded", cfg: fxetcd.Config{Endpoints: locked.Endpoints()},
-			want: "the server demands a user: set username and password", is: rpctypes.ErrUserEmpty,
+			want: locked.Endpoints()[0] + ": the server demands a user: set username and password", is: rpctypes.ErrUserEmpty,
 		},
 		{
 			name: "an unknown token", cfg: fxetcd.Config{Endpoints: locked.Endpoints(), Token: "forged"},
-			want: "the server does not accept the token", is: rpctypes.ErrInvalidAuthToken,
+			want: locked.Endpoints()[0] + ": the server does not accept the token", is: rpctypes.ErrInvalidAuthToken,
 		},
 		{
 			name: "several endpoints, each for its own reason", cfg: fxetcd.Config{Endpoints: []string{nobody(t), "nowhere.invalid:2379"}},
@@ -171,6 +171,8 @@ func TestE3_startup_says_in_plain_words_why_no_server_answers(t *testing.T) {
 			{Endpoints: named, TLS: &fxetcd.TLS{CA: ca.File(), ServerName: "etcd.internal"}},
 			{Endpoints: mutual, TLS: &fxetcd.TLS{CA: ca.File(), Cert: clientCert, Key: clientKey}},
 			{Endpoints: []string{"http://" + plain}},
+			{Endpoints: []string{"HTTP://" + plain + "/"}},
+			{Endpoints: []string{strings.Replace(secure[0], "https", "Https", 1) + "/"}, TLS: &fxetcd.TLS{CA: ca.File()}},
 			{Endpoints: locked.Endpoints(), Username: "app", Password: password},
 			{Endpoints: []string{plain}, Username: "app", Password: "on a server without users"},
 			{Endpoints: []string{nobody(t), plain}},

@@ -71,12 +71,15 @@ var expectedAtFirst = map[string]bool{
 
 const firstReason = "missing term information"
 
+// earlyCampaign is in raft's word on a tick that comes before the new member has read of itself, on a busy machine. The next one elects it.
+const earlyCampaign = "since there are still pending configuration changes to apply"
+
 func (c *expected) With(fields []zapcore.Field) zapcore.Core {
 	return &expected{c.Core.With(fields), c.stopping}
 }
 
 func (c *expected) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
-	if expectedMessages[entry.Message] {
+	if expectedMessages[entry.Message] || strings.HasSuffix(entry.Message, earlyCampaign) {
 		return checked
 	}
 	if expectedOfStop[entry.Message] {

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"go.uber.org/zap/zapcore"
@@ -62,6 +64,26 @@ func (c Config) Validate() error {
 		problems = append(problems, fxconfig.At("history", fmt.Errorf("%v is too short: at least 1m, or a negative one to keep all of it", c.History)))
 	}
 	return errors.Join(problems...)
+}
+
+// withLevels adds the levels that there are to what is wrong with logLevel: zap does not tell.
+func withLevels(err error) error {
+	var all *fxconfig.Error
+	if !errors.As(err, &all) {
+		return err
+	}
+	var known []string
+	for level := zapcore.DebugLevel; level <= zapcore.FatalLevel; level++ {
+		known = append(known, level.String())
+	}
+	told := *all
+	told.Problems = slices.Clone(all.Problems)
+	for i := range told.Problems {
+		if p := &told.Problems[i]; p.Path == section+".logLevel" {
+			p.Message += "; known: " + strings.Join(known, ", ")
+		}
+	}
+	return &told
 }
 
 // splitListen takes a listen address apart. The host is what the socket binds to.

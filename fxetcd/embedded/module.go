@@ -39,7 +39,7 @@ func newManaged(p params) (*Server, error) {
 	var cfg Config
 	if p.Config != nil {
 		if err := p.Config.Decode(&cfg, section); err != nil {
-			return nil, fmt.Errorf("embedded: configuration: %w", err)
+			return nil, fmt.Errorf("embedded: configuration: %w", withLevels(err))
 		}
 	}
 	s, err := newServer(cfg, WithLogger(p.Log))

@@ -55,7 +55,7 @@ func TestE7_a_wrong_section_is_an_error_with_its_position(t *testing.T) {
 	t.Parallel()
 	app := fx.New(fx.NopLogger, embedded.Module, yaml("etcd:\n  embedded:\n    listen: nowhere\n    logLevel: loud\n    dri: x\n"))
 	require.Error(t, app.Err())
-	assert.ErrorContains(t, app.Err(), `config.yaml:4:15: etcd.embedded.logLevel: `)
+	assert.ErrorContains(t, app.Err(), `config.yaml:4:15: etcd.embedded.logLevel: unrecognized level: "loud"; known: debug, info, warn, error, dpanic, panic, fatal`)
 	assert.ErrorContains(t, app.Err(), `config.yaml:5:5: etcd.embedded.dri: unknown key (did you mean "dir"?)`)
 	app = fx.New(fx.NopLogger, embedded.Module, yaml("etcd:\n  embedded:\n    listen: nowhere\n"))
 	assert.ErrorContains(t, app.Err(), `config.yaml:3:5: etcd.embedded.listen: "nowhere" is not host:port`)

@@ -10,13 +10,14 @@ import (
 )
 
 // lockFolder locks a file in the folder, since a folder cannot be locked here.
-func lockFolder(dir string) (release func(), err error) {
+// Nobody sees that it is being given up.
+func lockFolder(dir string) (claim, error) {
 	f, err := fileutil.TryLockFile(filepath.Join(dir, "lock"), fileutil.PrivateFileMode, fileutil.PrivateFileMode)
 	if errors.Is(err, fileutil.ErrLocked) {
-		return nil, ErrInUse
+		return claim{}, ErrInUse
 	}
 	if err != nil {
-		return nil, err
+		return claim{}, err
 	}
-	return func() { _ = f.Close() }, nil
+	return claim{leave: func() {}, release: func() { _ = f.Close() }}, nil
 }

@@ -1,6 +1,7 @@
 package embedded_test
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"testing"
@@ -59,6 +60,27 @@ func TestE7_a_wrong_section_is_an_error_with_its_position(t *testing.T) {
 	assert.ErrorContains(t, app.Err(), `config.yaml:5:5: etcd.embedded.dri: unknown key (did you mean "dir"?)`)
 	app = fx.New(fx.NopLogger, embedded.Module, yaml("etcd:\n  embedded:\n    listen: nowhere\n"))
 	assert.ErrorContains(t, app.Err(), `config.yaml:3:5: etcd.embedded.listen: "nowhere" is not host:port`)
+}
+
+// E7: the start that comes next may be that of another application in the process.
+func TestE7_an_application_starts_on_the_folder_that_another_has_just_given_up(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	ctx, cancel := context.WithCancel(t.Context())
+	core, _ := observer.New(zapcore.InfoLevel)
+	giveUp := zap.New(core, zap.Hooks(func(e zapcore.Entry) error {
+		if e.Message == "starting an etcd server" {
+			cancel()
+		}
+		return nil
+	}))
+	application := func(log *zap.Logger) *fx.App {
+		return fx.New(fx.NopLogger, fxlifecycle.Coordinate(), embedded.Module, fx.Supply(log), yaml("etcd: {embedded: {dir: %q}}", dir))
+	}
+	require.ErrorIs(t, application(giveUp).Start(ctx), context.Canceled)
+	second := application(zap.NewNop())
+	require.NoError(t, second.Start(within(t, plenty)))
+	require.NoError(t, second.Stop(within(t, plenty)))
 }
 
 func TestE7_a_server_starts_once(t *testing.T) {

@@ -2,7 +2,6 @@ package embedded
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -15,16 +14,12 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/fxkit/fxkit/fxetcd/internal/freeport"
-	"github.com/fxkit/fxkit/internal/guard"
 	"github.com/fxkit/fxkit/internal/stderrlog"
 )
 
 // etcd allocates two segments of its write-ahead log in advance, 64 MB each: a good size for a machine of its own, and 128 MB
 // of nothing in every checkout and every test. The size is etcd's variable of the whole process, hence set before anything runs.
 func init() { wal.SegmentSizeBytes = 2 << 20 }
-
-// errStopped is the error of a start that comes after, or during, a Stop.
-var errStopped = errors.New("the server was stopped; a server starts once, make another")
 
 // Option changes how a server is made.
 type Option interface{ apply(*options) }
@@ -60,7 +55,7 @@ type Server struct {
 	url      *url.URL // what clients connect to; nil while it is unknown
 	etcd     *embed.Etcd
 	grpc     []*grpc.Server
-	release  func()        // gives the folder back
+	folder   claim
 	stopping chan struct{} // closed when Stop begins
 	stopped  chan struct{} // closed when it has ended
 	stopErr  error         // how, once stopped is closed
@@ -145,93 +140,6 @@ func (s *Server) fail(err error) {
 	}
 }
 
-func (s *Server) start(ctx context.Context) (err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("embedded: start etcd at %s: %w", s.cfg.Listen, err)
-		}
-	}()
-	select {
-	case <-s.stopping:
-		return errStopped
-	default:
-	}
-	release, err := claimFolder(s.cfg.Dir)
-	if err != nil {
-		return err
-	}
-	cfg, hold, err := s.etcdConfig()
-	if err != nil {
-		release()
-		return err
-	}
-	// etcd starts within its own time, whatever ctx says: what comes up after we left must be taken down again.
-	var e *embed.Etcd
-	err = guard.Within(ctx, func() (err error) {
-		defer hold()
-		e, err = embed.StartEtcd(cfg)
-		return err
-	}, func(error) {
-		if e != nil {
-			e.Close()
-		}
-		release()
-	})
-	switch {
-	case err == nil:
-	case ctx.Err() != nil && errors.Is(err, context.Cause(ctx)):
-		return fmt.Errorf("not started in time: %w", err)
-	case errors.Is(err, guard.ErrGoexit) && s.Err() != nil:
-		release()
-		return s.Err()
-	default:
-		release()
-		return plain(err)
-	}
-	s.mu.Lock()
-	select {
-	case <-s.stopping:
-		s.mu.Unlock()
-		e.Close()
-		release()
-		return errStopped
-	default:
-	}
-	s.etcd, s.release = e, release
-	u := cfg.AdvertiseClientUrls[0]
-	if port := listenPort(e); port != 0 {
-		u.Host = net.JoinHostPort(u.Hostname(), strconv.Itoa(port))
-	}
-	s.url = &u
-	s.mu.Unlock()
-	if err := s.waitReady(ctx, e); err != nil {
-		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
-		defer cancel()
-		return errors.Join(err, s.Stop(bounded))
-	}
-	return nil
-}
-
-func (s *Server) waitReady(ctx context.Context, e *embed.Etcd) error {
-	select {
-	case <-e.Server.ReadyNotify():
-		return nil
-	case err := <-e.Err():
-		return plain(err)
-	case <-s.fatal:
-		return s.Err()
-	case <-ctx.Done():
-		return fmt.Errorf("not ready in time: %w", context.Cause(ctx))
-	}
-}
-
-func listenPort(e *embed.Etcd) int {
-	if tcp, ok := e.Clients[0].Addr().(*net.TCPAddr); ok {
-		return tcp.Port
-	}
-	return 0
-}
-
 // etcdConfig is etcd's configuration of this server. hold keeps the port that was chosen until etcd listens on it.
 func (s *Server) etcdConfig() (cfg *embed.Config, hold func(), err error) {
 	host, port, err := splitListen(s.cfg.Listen)
@@ -291,13 +199,4 @@ func secure(urls []url.URL) []url.URL {
 		out[i] = u
 	}
 	return out
-}
-
-// plain says of etcd's errors what a reader can act on.
-func plain(err error) error {
-	var op *net.OpError
-	if errors.As(err, &op) && op.Op == "listen" {
-		return fmt.Errorf("cannot listen on %s: %w", op.Addr, op.Err)
-	}
-	return err
 }

@@ -224,14 +224,21 @@ func TestE4_a_connection_that_never_says_anything_does_not_hold_up_the_stop(t *t
 
 func TestE7_a_start_that_is_cancelled_leaves_nothing_behind(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "etcd")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := embedded.Start(ctx, embedded.Config{Dir: dir}, embedded.WithLogger(zap.NewNop()))
 	require.ErrorIs(t, err, context.Canceled)
+	assert.NoDirExists(t, dir, "it has not begun")
+
+	// On its way, with the folder in its hands: the next start gets it.
+	ctx, cancel = context.WithCancel(t.Context())
+	_, err = embedded.Start(ctx, embedded.Config{Dir: dir}, embedded.WithLogger(zap.NewNop()), embedded.Configure(func(*embed.Config) { cancel() }))
+	require.ErrorIs(t, err, context.Canceled)
+	start(t, embedded.Config{Dir: dir})
 
 	// A member that waits for others that never come: etcd is up, and never ready.
-	ctx, cancel = context.WithTimeout(t.Context(), 300*time.Millisecond)
+	ctx, cancel = context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	lonely := t.TempDir()
 	_, err = embedded.Start(ctx, embedded.Config{Dir: lonely}, embedded.WithLogger(zap.NewNop()), embedded.Configure(func(cfg *embed.Config) {

@@ -32,7 +32,7 @@ func (s *Server) Stop(ctx context.Context) error {
 	case <-s.stopping:
 	default:
 		close(s.stopping)
-		go s.end(s.etcd, s.grpc, s.release)
+		go s.end(s.etcd, s.grpc, s.folder.release)
 	}
 	s.mu.Unlock()
 	select {

@@ -1,0 +1,117 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+
+	"go.etcd.io/etcd/server/v3/embed"
+
+	"github.com/fxkit/fxkit/internal/guard"
+)
+
+// errStopped is the error of a start that comes after, or during, a Stop.
+var errStopped = errors.New("the server was stopped; a server starts once, make another")
+
+func (s *Server) start(ctx context.Context) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("embedded: start etcd at %s: %w", s.cfg.Listen, err)
+		}
+	}()
+	select {
+	case <-s.stopping:
+		return errStopped
+	default:
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("not begun: %w", context.Cause(ctx))
+	}
+	folder, err := claimFolder(ctx, s.cfg.Dir)
+	if err != nil {
+		return err
+	}
+	cfg, hold, err := s.etcdConfig()
+	if err != nil {
+		folder.release()
+		return err
+	}
+	// etcd starts within its own time, whatever ctx says: what comes up after we left must be taken down again.
+	var e *embed.Etcd
+	err = guard.Within(ctx, func() (err error) {
+		defer hold()
+		e, err = embed.StartEtcd(cfg)
+		return err
+	}, func(error) {
+		if e != nil {
+			e.Close()
+		}
+		folder.release()
+	})
+	switch {
+	case err == nil:
+	case ctx.Err() != nil && errors.Is(err, context.Cause(ctx)):
+		folder.leave()
+		return fmt.Errorf("not started in time: %w", err)
+	case errors.Is(err, guard.ErrGoexit) && s.Err() != nil:
+		folder.release()
+		return s.Err()
+	default:
+		folder.release()
+		return plain(err)
+	}
+	s.mu.Lock()
+	select {
+	case <-s.stopping:
+		s.mu.Unlock()
+		e.Close()
+		folder.release()
+		return errStopped
+	default:
+	}
+	s.etcd, s.folder = e, folder
+	u := cfg.AdvertiseClientUrls[0]
+	if port := listenPort(e); port != 0 {
+		u.Host = net.JoinHostPort(u.Hostname(), strconv.Itoa(port))
+	}
+	s.url = &u
+	s.mu.Unlock()
+	if err := s.waitReady(ctx, e); err != nil {
+		folder.leave()
+		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+		defer cancel()
+		return errors.Join(err, s.Stop(bounded))
+	}
+	return nil
+}
+
+func (s *Server) waitReady(ctx context.Context, e *embed.Etcd) error {
+	select {
+	case <-e.Server.ReadyNotify():
+		return nil
+	case err := <-e.Err():
+		return plain(err)
+	case <-s.fatal:
+		return s.Err()
+	case <-ctx.Done():
+		return fmt.Errorf("not ready in time: %w", context.Cause(ctx))
+	}
+}
+
+func listenPort(e *embed.Etcd) int {
+	if tcp, ok := e.Clients[0].Addr().(*net.TCPAddr); ok {
+		return tcp.Port
+	}
+	return 0
+}
+
+// plain says of etcd's errors what a reader can act on.
+func plain(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "listen" {
+		return fmt.Errorf("cannot listen on %s: %w", op.Addr, op.Err)
+	}
+	return err
+}

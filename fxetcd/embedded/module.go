@@ -46,6 +46,9 @@ func newManaged(p params) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	if p.Config != nil {
+		s.origin = func(key string) string { return p.Config.Origin(section + "." + key) }
+	}
 	watched := make(chan struct{})
 	close(watched)
 	return fxlifecycle.Manage(p.Lifecycle, s, fxlifecycle.WithName("embedded etcd"), fxlifecycle.WithHooks(fxlifecycle.Hooks{

@@ -62,6 +62,24 @@ func TestE7_a_wrong_section_is_an_error_with_its_position(t *testing.T) {
 	assert.ErrorContains(t, app.Err(), `config.yaml:3:5: etcd.embedded.listen: "nowhere" is not host:port`)
 }
 
+// G3, E7
+func TestE7_a_start_that_fails_says_which_key_is_to_blame_and_where_it_is_set(t *testing.T) {
+	t.Parallel()
+	s := start(t, embedded.Config{Dir: t.TempDir()})
+	for _, tt := range []struct{ name, text, want string }{
+		{"a folder in use", fmt.Sprintf("etcd:\n  embedded:\n    dir: %q\n", s.Dir()), fmt.Sprintf("config.yaml:3:5: etcd.embedded.dir: folder %q: the folder is in use", s.Dir())},
+		{"a taken port", fmt.Sprintf("etcd:\n  embedded:\n    dir: %q\n    listen: %s\n", t.TempDir(), s.Endpoints()[0]), "config.yaml:4:5: etcd.embedded.listen: cannot listen on " + s.Endpoints()[0]},
+		{"another machine's address", fmt.Sprintf("etcd: {embedded: {dir: %q, listen: '192.0.2.1:0'}}", t.TempDir()), "etcd.embedded.listen: reserve a free port of 192.0.2.1"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			app := fx.New(fx.NopLogger, embedded.Module, fx.Supply(zap.NewNop()), fxconfig.From(fxconfig.Text("config.yaml", tt.text)))
+			require.NoError(t, app.Err())
+			assert.ErrorContains(t, app.Start(within(t, plenty)), tt.want)
+		})
+	}
+}
+
 // E7: the start that comes next may be that of another application in the process.
 func TestE7_an_application_starts_on_the_folder_that_another_has_just_given_up(t *testing.T) {
 	t.Parallel()

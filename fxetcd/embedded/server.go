@@ -48,7 +48,8 @@ func Configure(fn func(*embed.Config)) Option {
 type Server struct {
 	cfg     Config
 	options options
-	fatal   chan struct{} // closed at the first fatal error
+	fatal   chan struct{}           // closed at the first fatal error
+	origin  func(key string) string // where a key of the section is set; nil without one
 
 	mu       sync.Mutex
 	fatalErr error

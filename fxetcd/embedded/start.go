@@ -31,12 +31,12 @@ func (s *Server) start(ctx context.Context) (err error) {
 	}
 	folder, err := claimFolder(ctx, s.cfg.Dir)
 	if err != nil {
-		return err
+		return s.blame("dir", err)
 	}
 	cfg, hold, err := s.etcdConfig()
 	if err != nil {
 		folder.release()
-		return err
+		return s.blame("listen", err)
 	}
 	// etcd starts within its own time, whatever ctx says: what comes up after we left must be taken down again.
 	var e *embed.Etcd
@@ -60,7 +60,7 @@ func (s *Server) start(ctx context.Context) (err error) {
 		return s.Err()
 	default:
 		folder.release()
-		return plain(err)
+		return s.plain(err)
 	}
 	s.mu.Lock()
 	select {
@@ -92,7 +92,7 @@ func (s *Server) waitReady(ctx context.Context, e *embed.Etcd) error {
 	case <-e.Server.ReadyNotify():
 		return nil
 	case err := <-e.Err():
-		return plain(err)
+		return s.plain(err)
 	case <-s.fatal:
 		return s.Err()
 	case <-ctx.Done():
@@ -108,10 +108,21 @@ func listenPort(e *embed.Etcd) int {
 }
 
 // plain says of etcd's errors what a reader can act on.
-func plain(err error) error {
+func (s *Server) plain(err error) error {
 	var op *net.OpError
 	if errors.As(err, &op) && op.Op == "listen" {
-		return fmt.Errorf("cannot listen on %s: %w", op.Addr, op.Err)
+		return s.blame("listen", fmt.Errorf("cannot listen on %s: %w", op.Addr, op.Err))
 	}
 	return err
+}
+
+// blame says which key of the section an error is about, and where that is set.
+func (s *Server) blame(key string, err error) error {
+	if s.origin == nil {
+		return err
+	}
+	if position := s.origin(key); position != "" {
+		return fmt.Errorf("%s: %s.%s: %w", position, section, key, err)
+	}
+	return fmt.Errorf("%s.%s: %w", section, key, err)
 }

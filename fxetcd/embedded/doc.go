@@ -23,14 +23,24 @@
 //
 // # When it goes wrong
 //
-// A second server on one folder, in this process or another, is ErrInUse at once. etcd ends its process when it meets an
-// error that it cannot go on with, such as a write-ahead log that cannot be written; this server closes Failed instead, and
-// Module then shuts the application down with exit code 1. Whatever it had acknowledged is safe. Such a server may be beyond
-// stopping: Stop says so after three seconds, and the folder stays in use until the process ends.
+// A second server on one folder, in this process or another, is ErrInUse at once, and so is a folder whose database a plain etcd has open.
+// A folder that a start or an application has just given up, because its time was over, is waited for, five seconds at most (where folders
+// can be locked; on Windows it is ErrInUse for that moment).
+//
+// A server reads its data before etcd does, and refuses what is damaged, with the file and the reason, and without changing it: a database
+// that is cut off or was written over, a write-ahead log that is gone, damaged, or ends before the database does. Restore a snapshot then
+// (etcdutl snapshot restore; of member/snap/db itself with --skip-hash-check), or move the folder away to begin without data. The torn last
+// write of a crash is no damage: etcd cuts it off, and keeps the log as it was beside it, as a file that ends in .broken.
+//
+// etcd ends its process when it meets an error that it cannot go on with, such as a write-ahead log that cannot be written; this server
+// closes Failed instead, and Module then shuts the application down with exit code 1. Whatever it had acknowledged is safe. Such a server
+// may be beyond stopping: Stop says so after three seconds, and the folder stays in use until the process ends. A start that meets such an
+// error says so too: goroutines of etcd's may remain, with the port and the database, and the next start belongs in a new process.
 //
 // # What cannot be kept apart
 //
 // The etcd_* metrics of all servers of a process go to Prometheus' default registry: etcd offers no other. The size of the
 // write-ahead log's segments is one for the process; this package sets 2 MB, so that a server takes 4 MB of disk to begin
-// with, and not 128.
+// with, and not 128. That is blocks: the database, member/snap/db, has holes, looks like 16 MB from the start, and is that large in
+// a copy that fills them. bbolt's step is a constant, and a smaller mapping to begin with would have writes wait for readers as the database grows.
 package embedded

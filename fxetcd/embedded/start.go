@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"time"
 
 	"go.etcd.io/etcd/server/v3/embed"
 
@@ -14,6 +15,9 @@ import (
 
 // errStopped is the error of a start that comes after, or during, a Stop.
 var errStopped = errors.New("the server was stopped; a server starts once, make another")
+
+// failGrace is what etcd's start is given to return when one of its goroutines has met an error that it cannot go on with.
+const failGrace = 500 * time.Millisecond
 
 func (s *Server) start(ctx context.Context) (err error) {
 	defer func() {
@@ -42,7 +46,10 @@ func (s *Server) start(ctx context.Context) (err error) {
 	var e *embed.Etcd
 	err = guard.Within(ctx, func() (err error) {
 		defer hold()
-		e, err = embed.StartEtcd(cfg)
+		if err := checkData(cfg); err != nil {
+			return s.blame("dir", err)
+		}
+		e, err = s.startEtcd(cfg)
 		return err
 	}, func(error) {
 		if e != nil {
@@ -55,9 +62,6 @@ func (s *Server) start(ctx context.Context) (err error) {
 	case ctx.Err() != nil && errors.Is(err, context.Cause(ctx)):
 		folder.leave()
 		return fmt.Errorf("not started in time: %w", err)
-	case errors.Is(err, guard.ErrGoexit) && s.Err() != nil:
-		folder.release()
-		return s.Err()
 	default:
 		folder.release()
 		return s.plain(err)
@@ -85,6 +89,44 @@ func (s *Server) start(ctx context.Context) (err error) {
 		return errors.Join(err, s.Stop(bounded))
 	}
 	return nil
+}
+
+// startEtcd is embed.StartEtcd, with an end in every case: that one waits for its goroutines, and so for ever for one that has failed.
+func (s *Server) startEtcd(cfg *embed.Config) (e *embed.Etcd, err error) {
+	ctx, giveUp := context.WithCancelCause(context.Background())
+	defer giveUp(nil)
+	go func() {
+		select {
+		case <-s.fatal:
+		case <-ctx.Done():
+			return
+		}
+		select {
+		case <-time.After(failGrace):
+			giveUp(s.Err())
+		case <-ctx.Done():
+		}
+	}()
+	var started *embed.Etcd
+	err = guard.Within(ctx, func() (err error) {
+		started, err = embed.StartEtcd(cfg)
+		return err
+	}, func(error) {
+		if started != nil {
+			started.Close()
+		}
+	})
+	var p *guard.PanicError
+	switch {
+	case err == nil:
+		return started, nil
+	case s.Err() != nil:
+		err = s.Err()
+	case !errors.As(err, &p):
+		return nil, err // and has cleaned up
+	}
+	return nil, fmt.Errorf("etcd cannot go on with folder %q (what is left of its start lasts as long as the process, and may keep folder and port): %w",
+		cfg.Dir, err)
 }
 
 func (s *Server) waitReady(ctx context.Context, e *embed.Etcd) error {

@@ -16,15 +16,16 @@ import (
 
 var (
 	// ErrLost is the cause with which fn's context ends when exclusiveness can no longer be proven, and in the error of a Lock to
-	// which that happened.
+	// which that happened. Match it with errors.Is: the error itself goes on to say why.
 	ErrLost = errors.New("no longer exclusive")
 	// ErrStopped is the cause with which fn's context ends when the application stops, and the error of what is asked for after that.
 	ErrStopped = errors.New("stopped")
 )
 
-// A Term is one stay of one holder. Terms of one name never overlap, and a later one has a greater Revision.
+// A Term is one stay of one holder. Terms of one name never overlap in etcd, and a later one has a greater Revision, as long as etcd keeps its data.
 type Term struct {
-	// Revision is the fencing token: what is outside of etcd can refuse a holder that shows a smaller one than it has seen.
+	// Revision is the fencing token: what is outside of etcd can refuse a holder that shows a smaller one than it has seen. In an etcd that has lost
+	// its data, or was restored, it begins again smaller.
 	Revision int64
 	// Guard holds as long as the term does. Added to the If of a transaction in etcd, it keeps a holder that has lost its term, and
 	// does not know it yet, from writing.
@@ -71,9 +72,16 @@ func New(client *clientv3.Client, cfg Config, opts ...Option) (*Exclusive, error
 // returns without having lost the lead: then Lead resigns and returns fn's error.
 //
 // fn's context has the values of ctx. It ends with it, and with cause ErrLost as soon as the lead can no longer be proven; Lead
-// then waits for fn to return, and campaigns again. A panic of fn is an error. While etcd is away, Lead tries again for ever.
+// then waits for fn to return, and campaigns again. A panic of fn is an error.
+//
+// While etcd is away, and also while it refuses (a missing permission, a wrong password), Lead tries again as long as ctx lives; a warning in the log says why, once.
+// A Lead that ctx ends before its turn says who had the name, or what was the matter with etcd. With etcd away, it returns about a second after fn does: that
+// long it tries to let go.
 func (x *Exclusive) Lead(ctx context.Context, name string, fn func(ctx context.Context, t Term) error) error {
 	err := x.leads.run(ctx, func(ctx context.Context) error {
+		if err := check(name, fn); err != nil {
+			return err
+		}
 		for {
 			h, err := x.acquire(ctx, "lead", name, false)
 			if err != nil {
@@ -97,9 +105,15 @@ func (x *Exclusive) Lead(ctx context.Context, name string, fn func(ctx context.C
 // the calls reached etcd, as long as ctx lives, and returns fn's error, which wraps ErrLost if the lock was lost while fn ran.
 //
 // fn's context has the values of ctx. It ends with it, and with cause ErrLost as soon as the lock can no longer be proven. A panic of fn is an error.
-// While etcd is away Lock waits; what etcd refuses for good, such as a missing permission, is returned at once.
+//
+// While etcd is away Lock waits; what etcd refuses for good, such as a missing permission, is returned at once. A Lock that ctx ends before its turn says
+// who had the lock, as of the last look at the queue, or what was the matter with etcd. With etcd away, it returns about a second after fn does: that
+// long it tries to let go.
 func (x *Exclusive) Lock(ctx context.Context, name string, fn func(ctx context.Context, t Term) error) error {
 	err := x.locks.run(ctx, func(ctx context.Context) error {
+		if err := check(name, fn); err != nil {
+			return err
+		}
 		h, err := x.acquire(ctx, "lock", name, true)
 		if err != nil {
 			return err
@@ -142,8 +156,19 @@ func (x *Exclusive) Close(ctx context.Context) error {
 	return nil
 }
 
+// check refuses what a wait for one's turn would be in vain for.
+func check(name string, fn func(ctx context.Context, t Term) error) error {
+	switch {
+	case name == "":
+		return errors.New("the name is empty")
+	case fn == nil:
+		return errors.New("fn is nil: there is nothing to run")
+	}
+	return nil
+}
+
 // folder is where the holder of a name and those who wait for it have a key each. The name is escaped, so that no name's folder is
-// inside another's.
+// inside another's of the same namespace.
 func (x *Exclusive) folder(kind, name string) string {
 	return x.cfg.Namespace + "/" + kind + "/" + url.PathEscape(name) + "/"
 }

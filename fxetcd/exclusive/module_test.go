@@ -46,12 +46,12 @@ func TestModule_resigns_at_stop(t *testing.T) {
 func TestModule_refuses_bad_configuration_with_its_place(t *testing.T) {
 	t.Parallel()
 	app := fx.New(
-		fxconfig.From(fxconfig.Text("config.yaml", "etcd:\n  exclusive: {ttl: 1s}")),
+		fxconfig.From(fxconfig.Text("config.yaml", "etcd:\n  exclusive: {ttl: 1s, namespace: /}")),
 		fx.Supply(&clientv3.Client{}),
 		exclusive.Module,
 		fx.Invoke(func(*exclusive.Exclusive) {}),
 		fx.NopLogger,
 	)
-	assert.ErrorContains(t, app.Err(), "config.yaml:2:")
-	assert.ErrorContains(t, app.Err(), "etcd.exclusive")
+	assert.ErrorContains(t, app.Err(), "config.yaml:2:15: etcd.exclusive.ttl: 1s: etcd's leases last whole seconds, and at least 2s")
+	assert.ErrorContains(t, app.Err(), `config.yaml:2:24: etcd.exclusive.namespace: "/" has no name: want one such as "exclusive"`)
 }

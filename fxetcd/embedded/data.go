@@ -26,9 +26,13 @@ import (
 	"github.com/fxkit/fxkit/internal/guard"
 )
 
+// readWhole is up to which size a database is read whole, and not only its beginning and its end: a start must not take twice its time to find out
+// that all is well.
+const readWhole = 64 << 20
+
 // checkData reads the data as etcd is about to, and changes nothing. Damage that etcd meets ends the process (bbolt panics in goroutines of
 // its own, and a page behind the end of the file is a SIGBUS), hangs the start, leaves the database locked, or makes a server that is never
-// ready. Here it is an error, with nothing left behind. It takes the time that etcd takes to read the same.
+// ready. Here it is an error, with nothing left behind.
 func checkData(cfg *embed.Config) error {
 	database, log := datadir.ToBackendFileName(cfg.Dir), cmp.Or(cfg.WalDir, datadir.ToWALDir(cfg.Dir))
 	var applied, first, last uint64
@@ -77,8 +81,17 @@ func appliedIn(file string) (applied uint64, err error) {
 	}
 	defer func() { _ = db.Close() }()
 	err = db.View(func(tx *bbolt.Tx) error {
-		if err := tx.ForEach(readBucket); err != nil {
+		info, err := os.Stat(file)
+		if err != nil {
 			return err
+		}
+		if info.Size() < tx.Size() {
+			return fmt.Errorf("it is cut off at %d bytes of %d", info.Size(), tx.Size())
+		}
+		if info.Size() <= readWhole {
+			if err := tx.ForEach(readBucket); err != nil {
+				return err
+			}
 		}
 		if meta := tx.Bucket(schema.Meta.Name()); meta != nil {
 			if index := meta.Get(schema.MetaConsistentIndexKeyName); len(index) == 8 {

@@ -28,7 +28,7 @@
 // can be locked; on Windows it is ErrInUse for that moment).
 //
 // A server reads its data before etcd does, and refuses what is damaged, with the file and the reason, and without changing it: a database
-// that is cut off or was written over, a write-ahead log that is gone, damaged, or ends before the database does. Restore a snapshot then
+// that is cut off or was written over (one of more than 64 MB is not read whole), a write-ahead log that is gone, damaged, or ends before the database does. Restore a snapshot then
 // (etcdutl snapshot restore; of member/snap/db itself with --skip-hash-check), or move the folder away to begin without data. The torn last
 // write of a crash is no damage: etcd cuts it off, and keeps the log as it was beside it, as a file that ends in .broken.
 //

@@ -29,11 +29,13 @@ func TestE4_stop_revokes_the_leases_that_are_still_kept_and_no_other(t *testing.
 		fx.Provide(func() trace.TracerProvider { return sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans)) }))
 	app.RequireStart()
 	keep := func(ctx context.Context) (clientv3.LeaseID, <-chan *clientv3.LeaseKeepAliveResponse) {
-		lease, err := c.Grant(within(t, plenty), 1)
+		lease, err := c.Grant(within(t, plenty), 3)
 		require.NoError(t, err)
 		alive, err := c.KeepAlive(ctx, lease.ID)
 		require.NoError(t, err)
-		require.Equal(t, lease.ID, (<-alive).ID)
+		response := <-alive
+		require.NotNil(t, response, "the lease lives")
+		require.Equal(t, lease.ID, response.ID)
 		return lease.ID, alive
 	}
 	ended := func(alive <-chan *clientv3.LeaseKeepAliveResponse) {

@@ -33,12 +33,14 @@
 //	compaction while away                  a change set: the difference, ending in Synced
 //	server wiped, or restored              a change set
 //	a consumer slower than the changes     a change set: the latest of each key that has changed
-//	no permission, wrong password          an error, once; the loop goes on when it may again
+//	no permission, wrong password          an error, once, when it connects next; the loop goes on when it may again
 //	a value too large for the client       an error, once; the loop goes on when it is gone
 //	client closed                          ErrClosed, and the end
 //
+// etcd asks for permission when a watch is made: one that is open keeps delivering after its role was revoked or its user deleted, until it connects next.
+//
 // It never gives up: it comes back with growing, random waits of a second at most. Nobody who watches is blocked longer than the own context
-// says; with no server there is just nothing to tell. [Cache.LastContact] says how long ago the server answered, and a silent one
+// says; with no server there is just nothing to tell. [Cache.LastContact] says when the server last did what it was asked, and a silent one
 // is asked every three seconds. Alert on the age of that, more than ten seconds or so: what a cache holds stays readable, but is what was true then.
 //
 // A change set ends in Synced. Before that the consumer holds a mixture that etcd never held; Revisions gives such a set as one group, and a Cache
@@ -72,7 +74,8 @@
 // # What it costs
 //
 // All who watch the same prefix through the same client share one etcd watch, on a gRPC stream of its own, and one copy of
-// the prefix in memory; a snapshot for a second watcher takes one request for the current revision. A consumer that
+// the prefix in memory; a snapshot for a second watcher takes one request for the current revision. Those that resume read what is not in memory
+// by one more etcd watch, one after the other, until they have caught up. A consumer that
 // falls behind by more than 1024 events or 4 MiB gets one entry for each key instead of a longer queue. After an absence etcd's client
 // hands over as much as a thousand revisions at once, and holds them until then. When the last watcher has gone, nothing is
 // left, except that a stream that etcd's client is about to open, while its server is away, can be given up only when that is back, or by closing the client.

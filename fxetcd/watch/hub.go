@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/fxkit/fxkit/fxetcd/internal/refusal"
@@ -142,10 +143,11 @@ func (s *source) tell(err error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if errors.Is(s.refused, err) {
+	err = s.explain(err)
+	if s.refused != nil && s.refused.Error() == err.Error() {
 		return
 	}
-	s.refused = s.explain(err)
+	s.refused = err
 	for _, member := range s.everybody() {
 		member.report(s.refused)
 	}
@@ -172,12 +174,18 @@ func (s *source) mark() {
 	}
 }
 
-func (s *source) explain(err error) error { return fmt.Errorf("watch: prefix %q: %w", s.prefix, err) }
+func (s *source) explain(err error) error {
+	if errors.Is(err, rpctypes.ErrPermissionDenied) {
+		err = fmt.Errorf("%w: the client's user needs permission to read the prefix", err)
+	}
+	return fmt.Errorf("watch: prefix %q: %w", s.prefix, err)
+}
 
 // hopeless returns what an error says that waiting alone does not cure, and nil if it says no such thing.
 func hopeless(err error) error {
-	if errors.Is(err, errTooLarge) {
-		return errTooLarge
+	var large *tooLargeError
+	if errors.As(err, &large) {
+		return large
 	}
 	return refusal.Of(err)
 }

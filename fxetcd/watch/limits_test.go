@@ -46,7 +46,8 @@ func TestE11_pages_are_as_small_as_the_client_needs_them(t *testing.T) {
 
 	put(t, writer, "p/huge", strings.Repeat("v", 300<<10))
 	k.await(t, "a refusal", func() bool { return len(k.errs) == 1 })
-	assert.ErrorContains(t, k.errs[0], `watch: prefix "p/": a key's value is larger than the client may receive`)
+	assert.EqualError(t, k.errs[0], `watch: prefix "p/": the value of "p/huge" is larger than the client may receive: `+
+		`raise its maxReceiveSize (clientv3's MaxCallRecvMsgSize)`)
 	put(t, writer, "p/huge", "small")
 	k.await(t, "a smaller value", k.holds("p/huge", "small"))
 	assert.Len(t, k.errs, 1)

@@ -1,7 +1,6 @@
 package watch
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +12,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"github.com/fxkit/fxkit/fxetcd/internal/outage"
 	"github.com/fxkit/fxkit/internal/guard"
 )
 
@@ -36,10 +36,17 @@ type Cache[T any] struct {
 // the life of the Cache, which ends with Close or with the client.
 //
 // A value that decode refuses (with an error, or a panic) is left out, and Err says so: one bad value does not keep the others from being used.
+//
+// The error of a Mirror that ctx ends says what the matter with etcd was, if that is known: a client of package fxetcd knows, five seconds later, why
+// there is no connection.
 func Mirror[T any](ctx context.Context, c *clientv3.Client, prefix string, decode func(key string, value []byte) (T, error)) (*Cache[T], error) {
 	if c == nil || decode == nil {
 		return nil, fmt.Errorf("watch: mirror %q: client and decode must not be nil", prefix)
 	}
+	if ctx.Err() != nil {
+		return nil, inVain(prefix, outage.Ended(ctx, nil))
+	}
+	began := time.Now()
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	m := &Cache[T]{
 		prefix: prefix, decode: decode, cancel: cancel, done: make(chan struct{}),
@@ -52,11 +59,18 @@ func Mirror[T any](ctx context.Context, c *clientv3.Client, prefix string, decod
 	if b == nil {
 		cancel()
 		unsubscribe(m.source, member)
-		return nil, fmt.Errorf("watch: mirror %q: no snapshot yet: %w", prefix, cmp.Or(err, context.Cause(ctx)))
+		if err == nil {
+			err = outage.Ended(ctx, m.source.trouble(ctx, began))
+		}
+		return nil, inVain(prefix, err)
 	}
 	m.apply(b)
 	go m.follow(life, member)
 	return m, nil
+}
+
+func inVain(prefix string, err error) error {
+	return fmt.Errorf("watch: mirror %q: no snapshot yet: %w", prefix, err)
 }
 
 func (m *Cache[T]) follow(ctx context.Context, member *subscription) {
@@ -88,10 +102,10 @@ func (m *Cache[T]) apply(b *batch) {
 	for _, e := range b.events {
 		if e.Type == Put {
 			var d decoded
-			d.err = guard.Call(func() (err error) {
+			d.err = brief(guard.Call(func() (err error) {
 				d.value, err = m.decode(e.Key, e.Value)
 				return err
-			})
+			}))
 			puts[e.Key] = d
 		}
 	}
@@ -119,6 +133,20 @@ func (m *Cache[T]) apply(b *batch) {
 	}
 	m.refused = nil
 }
+
+// brief is a panic without its stack. Err may list many, for people to read; errors.As finds the whole.
+func brief(err error) error {
+	if panicked, ok := err.(*guard.PanicError); ok { //nolint:errorlint // what decode has wrapped has words of its own around it
+		return &inBrief{panicked}
+	}
+	return err
+}
+
+type inBrief struct{ *guard.PanicError }
+
+func (p *inBrief) Error() string { return fmt.Sprintf("panic: %v", p.Value) }
+
+func (p *inBrief) Unwrap() error { return p.PanicError }
 
 func (m *Cache[T]) announce() {
 	close(m.changed)
@@ -168,8 +196,9 @@ func (m *Cache[T]) Revision() int64 {
 	return m.revision
 }
 
-// LastContact is when the server last answered anything. A silent one is asked every three seconds: a contact much older than that means that
-// there is no server, and what the cache holds is what was known then.
+// LastContact is when the server last did what this watch asked of it: sent a change, said that there is none, or let itself be read. A silent one is
+// asked every three seconds, so a contact much older than that means that what the cache holds is what was known then: there is no server, or it
+// refuses to be watched. A refusal is no contact; Err has it.
 func (m *Cache[T]) LastContact() time.Time { return *m.source.heard.Load() }
 
 // Err is why the cache may not hold all that etcd does: the values that decode refuses, and whether the server refuses to be watched, or the client is closed.

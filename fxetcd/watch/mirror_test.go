@@ -3,6 +3,7 @@ package watch_test
 import (
 	"context"
 	"errors"
+	"io"
 	"maps"
 	"slices"
 	"strconv"
@@ -15,8 +16,11 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 
+	"github.com/fxkit/fxkit/fxetcd"
 	"github.com/fxkit/fxkit/fxetcd/etcdtest"
+	"github.com/fxkit/fxkit/fxetcd/internal/freeport"
 	"github.com/fxkit/fxkit/fxetcd/watch"
+	"github.com/fxkit/fxkit/internal/guard"
 )
 
 func number(_ string, value []byte) (int, error) {
@@ -113,7 +117,11 @@ func TestE11_a_value_that_cannot_be_decoded_is_left_out_and_told(t *testing.T) {
 	<-changed
 	eventually(t, func() bool { return m.Revision() == last }, "a value that makes decode panic")
 	assert.Empty(t, maps.Collect(m.All()))
-	assert.ErrorContains(t, m.Err(), `decode "p/good": panic: boom`)
+	assert.EqualError(t, m.Err(), `watch: mirror "p/": decode "p/bad": strconv.Atoi: parsing "x": invalid syntax`+"\n"+
+		`watch: mirror "p/": decode "p/good": panic: boom`, "a sentence each, without a stack")
+	var panicked *guard.PanicError
+	require.ErrorAs(t, m.Err(), &panicked)
+	assert.NotEmpty(t, panicked.Stack, "which can be had")
 	put(t, c, "p/good", "2")
 	last = remove(t, c, "p/bad")
 	eventually(t, func() bool { return m.Revision() == last }, "better values")
@@ -173,6 +181,41 @@ func TestE11_a_closed_client_ends_watches_and_mirrors(t *testing.T) {
 	}
 	_, err = watch.Mirror(t.Context(), c, "p/", number)
 	require.ErrorIs(t, err, watch.ErrClosed)
+}
+
+// G3: a mirror that waited in vain says what the matter with etcd was.
+func TestE11_a_mirror_that_waits_in_vain_says_why(t *testing.T) {
+	t.Parallel()
+	port, err := freeport.Reserve("127.0.0.1")
+	require.NoError(t, err)
+	t.Cleanup(port.Release)
+	wait := func(t *testing.T, c *clientv3.Client, patience time.Duration) error {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		_, err := watch.Mirror(ctx, c, "p/", number)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		return err
+	}
+	t.Run("soon", func(t *testing.T) {
+		t.Parallel()
+		c, _ := newClient(t, []string{port.Address()})
+		assert.EqualError(t, wait(t, c, 100*time.Millisecond), `watch: mirror "p/": no snapshot yet: etcd does not answer: context deadline exceeded`)
+	})
+	t.Run("after a while, with a client that knows why", func(t *testing.T) {
+		t.Parallel()
+		c, err := fxetcd.NewClient(t.Context(), fxetcd.Config{Endpoints: []string{port.Address()}, Startup: fxetcd.Skip}, fxetcd.WithLogger(zap.NewNop()))
+		require.NoError(t, err)
+		t.Cleanup(func() { assert.NoError(t, c.Close()) })
+		assert.Regexp(t, `^watch: mirror "p/": no snapshot yet: context deadline exceeded; last: .*connection refused$`, wait(t, c, 6*time.Second))
+	})
+	t.Run("its caller", func(t *testing.T) {
+		t.Parallel()
+		c, _ := newClient(t, []string{port.Address()})
+		ctx, cancel := context.WithCancelCause(t.Context())
+		go cancel(io.ErrNoProgress)
+		_, err := watch.Mirror(ctx, c, "p/", number)
+		assert.EqualError(t, err, `watch: mirror "p/": no snapshot yet: context canceled: multiple Read calls return no data or error`)
+	})
 }
 
 func TestMirror_needs_a_client_and_a_decoder(t *testing.T) {

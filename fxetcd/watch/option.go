@@ -26,6 +26,8 @@ func (f optionFunc) apply(o *options) { f(o) }
 //
 // If etcd no longer has what happened since (the revision is compacted), or has not come so far (it was wiped or restored), the
 // watch says Reset and starts with a snapshot after all.
+//
+// What is not in memory is read by an etcd watch of its own, besides the one that all share, until the consumer has caught up.
 func FromRevision(revision int64) Option {
 	return optionFunc(func(o *options) {
 		o.start, o.seen, o.err = revision, 0, nil

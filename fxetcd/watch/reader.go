@@ -10,6 +10,8 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/fxkit/fxkit/fxetcd/internal/outage"
 )
 
 const (
@@ -25,8 +27,12 @@ type reader struct {
 	key, end string
 }
 
-// errTooLarge is that the client cannot receive a single key.
-var errTooLarge = errors.New("a key's value is larger than the client may receive")
+// tooLargeError is that the client cannot receive a single key.
+type tooLargeError struct{ key string }
+
+func (e *tooLargeError) Error() string {
+	return fmt.Sprintf("the value of %q is larger than the client may receive: raise its maxReceiveSize (clientv3's MaxCallRecvMsgSize)", e.key)
+}
 
 // tooLarge tells whether an answer was larger than the client may receive.
 func tooLarge(err error) bool { return status.Code(err) == codes.ResourceExhausted }
@@ -95,16 +101,28 @@ func (r reader) page(ctx context.Context, key string, limit int, opts ...clientv
 		switch {
 		case err == nil:
 			return response, u, nil
-		case ctx.Err() != nil, !tooLarge(err) && !errors.Is(err, context.DeadlineExceeded):
+		case ctx.Err() != nil, !tooLarge(err) && !errors.Is(outage.Reason(err), outage.ErrSilent): // a client that says why waits for no page
 			return nil, u, err
 		case u.limit > 1:
 			u.limit /= 2
 		case tooLarge(err):
-			return nil, u, fmt.Errorf("%w: %w", errTooLarge, err)
+			return nil, u, r.blame(ctx, key, opts...)
 		default:
 			return nil, u, err
 		}
 	}
+}
+
+// blame names the first key of a page, whose value is too large. While it cannot be named there is no telling.
+func (r reader) blame(ctx context.Context, key string, opts ...clientv3.OpOption) error {
+	response, err := r.get(ctx, key, append(opts, clientv3.WithLimit(1), clientv3.WithKeysOnly())...)
+	switch {
+	case err != nil:
+		return err
+	case len(response.Kvs) == 0:
+		return errUnconfirmed // it was deleted meanwhile
+	}
+	return &tooLargeError{string(response.Kvs[0].Key)}
 }
 
 // revision is the current one.

@@ -44,7 +44,8 @@ type source struct {
 	reader reader
 	wake   chan struct{}             // somebody joined
 	paging chan struct{}             // held by whoever reads the history
-	heard  atomic.Pointer[time.Time] // the server's last answer
+	heard  atomic.Pointer[time.Time] // the server's last answer; a refusal is none
+	failed atomic.Pointer[error]     // why there was none since
 	refs   int                       // of hub; guarded by its mutex
 
 	// Only run uses these.
@@ -93,6 +94,9 @@ func (s *source) newStream() *stream { return newStream(s.client, s.reader.key, 
 // answers asks for no more than a sign of life.
 func (s *source) answers() error {
 	_, err := s.reader.revision(s.client.Ctx())
+	if err != nil {
+		s.fail(err)
+	}
 	return err
 }
 
@@ -130,6 +134,7 @@ func (s *source) run() {
 		}
 		failures++
 		if ctx.Err() == nil {
+			s.fail(err)
 			s.tell(err)
 			backoff.Wait(ctx, retries.Delay(failures))
 		}
@@ -196,11 +201,6 @@ func (s *source) doubt(err error) error {
 		s.synced, s.diverged = false, true
 	}
 	return err
-}
-
-func (s *source) contact() {
-	now := time.Now()
-	s.heard.Store(&now)
 }
 
 // list replaces the state by what the server has now, and admits those who have come before.
@@ -351,6 +351,7 @@ func (s *source) question(ctx context.Context, answers chan<- answer) {
 				answers <- answer{revision, err}
 				return
 			}
+			s.fail(err)
 			if !backoff.Wait(ctx, retries.Delay(failures)) {
 				return
 			}

@@ -18,8 +18,9 @@ import (
 	"github.com/fxkit/fxkit/fxconfig"
 )
 
-// NewClient makes a client and reaches its servers, without Fx. It returns within cfg.DialTimeout, or when ctx ends; its error says why
-// no server answered. With cfg.Startup Skip it reaches nobody, and returns at once. The client lives until its Close, ctx or not.
+// NewClient makes a client and reaches its servers, without Fx. It returns within cfg.DialTimeout (with RejectOldCluster, a fifth more at
+// most), or when ctx ends; its error says why no server answered. With cfg.Startup Skip it reaches nobody, and returns at once. The client
+// lives until its Close, ctx or not.
 func NewClient(ctx context.Context, cfg Config, opts ...Option) (*clientv3.Client, error) {
 	s := surroundings{logins: new(logins)}
 	for _, o := range opts {
@@ -120,16 +121,13 @@ func (i *instance) clientConfig(s surroundings) clientv3.Config {
 				MaxDelay:   cfg.ConnectBackoff.Max,
 			},
 			MinConnectTimeout: cfg.ConnectBackoff.MinConnectTimeout,
-		})),
+		}), grpc.WithChainUnaryInterceptor(eachAttempt(*cfg.RequireLeader))),
 	}
 	if len(out.Endpoints) == 0 {
 		out.Endpoints = []string{placeholder}
 	}
 	if i.tls != nil {
 		out.DialOptions = append(out.DialOptions, grpc.WithTransportCredentials(transport{i.tls}))
-	}
-	if *cfg.RequireLeader {
-		out.DialOptions = append(out.DialOptions, grpc.WithChainUnaryInterceptor(askForLeader))
 	}
 	if cfg.Username != "" {
 		// With a user's name the client would authenticate at once, and without a server wait for ever. A token that
@@ -147,7 +145,7 @@ func (i *instance) equip() {
 	}
 	l := limits{timeout: i.cfg.RequestTimeout}
 	l.limit(c, i.cfg.DialTimeout+time.Second)
-	auth := &sharedAuth{AuthClient: clientv3.RetryAuthClient(c), logins: i.logins, endpoints: strings.Join(i.cfg.Endpoints, ",")}
+	auth := &sharedAuth{AuthClient: clientv3.RetryAuthClient(c), logins: i.logins, endpoints: strings.Join(i.cfg.Endpoints, ","), open: c.Ctx()}
 	if i.tls != nil {
 		auth.tls = *i.tls
 	}
@@ -157,7 +155,7 @@ func (i *instance) equip() {
 	c.Lease = i.leases
 	if ns := i.cfg.Namespace; ns != "" {
 		c.KV = namespace.NewKV(c.KV, ns)
-		c.Watcher = namespace.NewWatcher(c.Watcher, ns)
+		c.Watcher = &namespacedWatcher{Watcher: namespace.NewWatcher(c.Watcher, ns), inner: c.Watcher}
 		c.Lease = namespace.NewLease(c.Lease, ns)
 	}
 }

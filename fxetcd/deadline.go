@@ -2,6 +2,7 @@ package fxetcd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -12,6 +13,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 )
@@ -67,7 +69,7 @@ func (l limits) end(w *watchdog, err error) error {
 			return fmt.Errorf("%w%s", context.DeadlineExceeded, cause)
 		}
 	}
-	return err
+	return disclose(err)
 }
 
 // attempt is what grpc says of its last attempt to connect, for a call that never found a connection; or nothing.
@@ -80,6 +82,9 @@ func attempt(err error) string {
 	if _, quoted, ok := strings.Cut(cause, `desc = "`); ok {
 		cause = strings.TrimSuffix(quoted, `"`)
 	}
+	if strings.Contains(cause, "dial tcp "+placeholder+": ") {
+		return ": no connection: the application's etcd server is not started yet"
+	}
 	return ": no connection: " + strings.TrimPrefix(cause, "transport: ")
 }
 
@@ -90,21 +95,63 @@ func call[Q, R any](l limits, ctx context.Context, in Q, opts []grpc.CallOption,
 	return out, l.end(w, err)
 }
 
-// askForLeader has a server without a leader refuse. It works on each attempt, where etcd's client is done with the context's
-// metadata, which it copies twice. Maintenance is left out: a member that has lost its leader must still be able to say so.
-func askForLeader(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
-	if !strings.HasPrefix(method, "/etcdserverpb.Maintenance/") {
-		ctx = metadata.AppendToOutgoingContext(ctx, rpctypes.MetadataRequireLeaderKey, rpctypes.MetadataHasLeader)
+// eachAttempt stands inside etcd's retries, where etcd's client is done with the context's metadata, which it copies twice. With requireLeader
+// it has a server without a leader refuse. Maintenance is left out: a member that has lost its leader must still be able to say so.
+func eachAttempt(requireLeader bool) grpc.UnaryClientInterceptor {
+	return func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+		if requireLeader && !strings.HasPrefix(method, "/etcdserverpb.Maintenance/") {
+			ctx = metadata.AppendToOutgoingContext(ctx, rpctypes.MetadataRequireLeaderKey, rpctypes.MetadataHasLeader)
+		}
+		err := invoke(ctx, method, req, reply, cc, opts...)
+		if err == nil {
+			return nil
+		}
+		if last, ok := ctx.Value(lastAttempt{}).(*lastAttempt); ok {
+			last.note(err)
+		}
+		if status.Code(err) == codes.Canceled && ctx.Err() == nil && cc.GetState() == connectivity.Shutdown {
+			return &closed{err}
+		}
+		return err
 	}
-	return invoke(ctx, method, req, reply, cc, opts...)
 }
+
+// lastAttempt is how a call's last attempt failed; it is also its key in the call's context. The attempts are one after the other.
+type lastAttempt struct{ err error }
+
+// note leaves out an attempt that was under way when the time ran out: it was told nothing.
+func (l *lastAttempt) note(err error) {
+	if status.Code(err) != codes.DeadlineExceeded || attempt(err) != "" {
+		l.err = err
+	}
+}
+
+// closed is the end of a call because its client is closed. grpc says Canceled then, as it does of a call that its caller has given up, and
+// etcd's client, which knows that the caller has not, repeats the call for seconds. So that word is kept from it until the retries are over.
+type closed struct{ err error }
+
+func (c *closed) Error() string { return "the client is closed: " + c.err.Error() }
+
+// GRPCStatus is of a code that nobody repeats a call for, and nobody logs.
+func (c *closed) GRPCStatus() *status.Status { return status.New(codes.FailedPrecondition, c.Error()) }
+
+// disclose undoes closed, for the caller: the code is grpc's again.
+func disclose(err error) error {
+	var c *closed
+	if errors.As(err, &c) {
+		return errClosed(c.err)
+	}
+	return err
+}
+
+func errClosed(err error) error { return fmt.Errorf("the client is closed: %w", err) }
 
 // limit puts the limits around a client's calls, but for Auth's.
 func (l limits) limit(c *clientv3.Client, keepAliveTimeout time.Duration) {
 	c.KV = clientv3.NewKVFromKVClient(&limitedKV{clientv3.RetryKVClient(c), l}, c)
-	c.Lease = &limitedOnce{clientv3.NewLeaseFromLeaseClient(&limitedLease{clientv3.RetryLeaseClient(c), l}, c, keepAliveTimeout), l}
+	c.Lease = &limitedOnce{clientv3.NewLeaseFromLeaseClient(&limitedLease{clientv3.RetryLeaseClient(c), l}, c, keepAliveTimeout), l, c.Ctx()}
 	c.Cluster = clientv3.NewClusterFromClusterClient(&limitedCluster{clientv3.RetryClusterClient(c), l}, c)
-	c.Maintenance = &limitedMaintenance{c.Maintenance, l}
+	c.Maintenance = &limitedMaintenance{c.Maintenance, l, c.Ctx()}
 }
 
 type limitedKV struct {
@@ -165,10 +212,27 @@ func (l *limitedLease) LeaseLeases(ctx context.Context, in *pb.LeaseLeasesReques
 type limitedOnce struct {
 	clientv3.Lease
 	limits limits
+	open   context.Context // ends when the client is closed
 }
 
 func (l *limitedOnce) KeepAliveOnce(ctx context.Context, id clientv3.LeaseID) (*clientv3.LeaseKeepAliveResponse, error) {
-	ctx, w := l.limits.begin(ctx)
-	out, err := l.Lease.KeepAliveOnce(streamContext{Context: ctx}, id)
-	return out, l.limits.end(w, err)
+	return whileOpen(l.open, ctx, l.limits, func(ctx context.Context) (*clientv3.LeaseKeepAliveResponse, error) {
+		return l.Lease.KeepAliveOnce(streamContext{Context: ctx}, id)
+	})
+}
+
+// whileOpen is begin and end around one call that ends with the client of its own accord: a stream has no retries to end, and some of
+// Maintenance's calls have a connection of their own, which the client does not close.
+func whileOpen[R any](open, ctx context.Context, l limits, fn func(context.Context) (R, error)) (R, error) {
+	calling, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(open, cancel)()
+	limited, w := l.begin(calling)
+	out, err := fn(limited)
+	err = l.end(w, err)
+	canceled := errors.Is(err, context.Canceled) || status.Code(err) == codes.Canceled
+	if canceled && ctx.Err() == nil && open.Err() != nil {
+		err = errClosed(status.FromContextError(open.Err()).Err())
+	}
+	return out, err
 }

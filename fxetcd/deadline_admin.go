@@ -110,44 +110,50 @@ func (a *limitedAuth) RoleRevokePermission(ctx context.Context, in *pb.AuthRoleR
 	return call(a.limits, ctx, in, opts, a.AuthClient.RoleRevokePermission)
 }
 
-// limitedMaintenance leaves out Defragment and Snapshot, which take as long as they take.
+// limitedMaintenance leaves out the Snapshots, which take as long as they take.
 type limitedMaintenance struct {
 	clientv3.Maintenance
 	limits limits
+	open   context.Context // ends when the client is closed
 }
 
 func (m *limitedMaintenance) AlarmList(ctx context.Context) (*clientv3.AlarmResponse, error) {
-	ctx, w := m.limits.begin(ctx)
-	out, err := m.Maintenance.AlarmList(ctx)
-	return out, m.limits.end(w, err)
+	return whileOpen(m.open, ctx, m.limits, m.Maintenance.AlarmList)
 }
 
 func (m *limitedMaintenance) AlarmDisarm(ctx context.Context, member *clientv3.AlarmMember) (*clientv3.AlarmResponse, error) {
-	ctx, w := m.limits.begin(ctx)
-	out, err := m.Maintenance.AlarmDisarm(ctx, member)
-	return out, m.limits.end(w, err)
+	return whileOpen(m.open, ctx, m.limits, func(ctx context.Context) (*clientv3.AlarmResponse, error) {
+		return m.Maintenance.AlarmDisarm(ctx, member)
+	})
+}
+
+// Defragment takes as long as it takes, too.
+func (m *limitedMaintenance) Defragment(ctx context.Context, endpoint string) (*clientv3.DefragmentResponse, error) {
+	return whileOpen(m.open, ctx, limits{}, func(ctx context.Context) (*clientv3.DefragmentResponse, error) {
+		return m.Maintenance.Defragment(ctx, endpoint)
+	})
 }
 
 func (m *limitedMaintenance) Status(ctx context.Context, endpoint string) (*clientv3.StatusResponse, error) {
-	ctx, w := m.limits.begin(ctx)
-	out, err := m.Maintenance.Status(ctx, endpoint)
-	return out, m.limits.end(w, err)
+	return whileOpen(m.open, ctx, m.limits, func(ctx context.Context) (*clientv3.StatusResponse, error) {
+		return m.Maintenance.Status(ctx, endpoint)
+	})
 }
 
 func (m *limitedMaintenance) HashKV(ctx context.Context, endpoint string, rev int64) (*clientv3.HashKVResponse, error) {
-	ctx, w := m.limits.begin(ctx)
-	out, err := m.Maintenance.HashKV(ctx, endpoint, rev)
-	return out, m.limits.end(w, err)
+	return whileOpen(m.open, ctx, m.limits, func(ctx context.Context) (*clientv3.HashKVResponse, error) {
+		return m.Maintenance.HashKV(ctx, endpoint, rev)
+	})
 }
 
 func (m *limitedMaintenance) MoveLeader(ctx context.Context, to uint64) (*clientv3.MoveLeaderResponse, error) {
-	ctx, w := m.limits.begin(ctx)
-	out, err := m.Maintenance.MoveLeader(ctx, to)
-	return out, m.limits.end(w, err)
+	return whileOpen(m.open, ctx, m.limits, func(ctx context.Context) (*clientv3.MoveLeaderResponse, error) {
+		return m.Maintenance.MoveLeader(ctx, to)
+	})
 }
 
 func (m *limitedMaintenance) Downgrade(ctx context.Context, action clientv3.DowngradeAction, version string) (*clientv3.DowngradeResponse, error) {
-	ctx, w := m.limits.begin(ctx)
-	out, err := m.Maintenance.Downgrade(ctx, action, version)
-	return out, m.limits.end(w, err)
+	return whileOpen(m.open, ctx, m.limits, func(ctx context.Context) (*clientv3.DowngradeResponse, error) {
+		return m.Maintenance.Downgrade(ctx, action, version)
+	})
 }

@@ -18,6 +18,60 @@ import (
 	"github.com/fxkit/fxkit/fxetcd/etcdtest"
 )
 
+// everyCall is each that a client has, by the name of its method, but for those that last.
+func everyCall(ctx context.Context, c *clientv3.Client) map[string]func() error {
+	return map[string]func() error{
+		"Get":                func() error { _, err := c.Get(ctx, "k"); return err },
+		"Put":                func() error { _, err := c.Put(ctx, "k", "v"); return err },
+		"Delete":             func() error { _, err := c.Delete(ctx, "k"); return err },
+		"Compact":            func() error { _, err := c.Compact(ctx, 1); return err },
+		"Do":                 func() error { _, err := c.Do(ctx, clientv3.OpGet("k")); return err },
+		"Txn":                func() error { _, err := c.Txn(ctx).Then(clientv3.OpPut("k", "v")).Commit(); return err },
+		"Txn of Gets":        func() error { _, err := c.Txn(ctx).Then(clientv3.OpGet("k")).Commit(); return err },
+		"Grant":              func() error { _, err := c.Grant(ctx, 1); return err },
+		"Revoke":             func() error { _, err := c.Revoke(ctx, 1); return err },
+		"TimeToLive":         func() error { _, err := c.TimeToLive(ctx, 1); return err },
+		"Leases":             func() error { _, err := c.Leases(ctx); return err },
+		"KeepAliveOnce":      func() error { _, err := c.KeepAliveOnce(ctx, 1); return err },
+		"MemberList":         func() error { _, err := c.MemberList(ctx); return err },
+		"MemberAdd":          func() error { _, err := c.MemberAdd(ctx, []string{"http://a:1"}); return err },
+		"MemberAddAsLearner": func() error { _, err := c.MemberAddAsLearner(ctx, []string{"http://a:1"}); return err },
+		"MemberRemove":       func() error { _, err := c.MemberRemove(ctx, 1); return err },
+		"MemberUpdate":       func() error { _, err := c.MemberUpdate(ctx, 1, []string{"http://a:1"}); return err },
+		"MemberPromote":      func() error { _, err := c.MemberPromote(ctx, 1); return err },
+		"AlarmList":          func() error { _, err := c.AlarmList(ctx); return err },
+		"AlarmDisarm":        func() error { _, err := c.AlarmDisarm(ctx, &clientv3.AlarmMember{MemberID: 1, Alarm: 1}); return err },
+		"Status":             func() error { _, err := c.Status(ctx, c.Endpoints()[0]); return err },
+		"HashKV":             func() error { _, err := c.HashKV(ctx, c.Endpoints()[0], 0); return err },
+		"MoveLeader":         func() error { _, err := c.MoveLeader(ctx, 1); return err },
+		"Downgrade":          func() error { _, err := c.Downgrade(ctx, clientv3.DowngradeValidate, "3.6.0"); return err },
+		"Authenticate":       func() error { _, err := c.Authenticate(ctx, "a", "b"); return err },
+		"AuthStatus":         func() error { _, err := c.AuthStatus(ctx); return err },
+		"AuthEnable":         func() error { _, err := c.AuthEnable(ctx); return err },
+		"AuthDisable":        func() error { _, err := c.AuthDisable(ctx); return err },
+		"UserAdd":            func() error { _, err := c.UserAdd(ctx, "a", "b"); return err },
+		"UserAddWithOptions": func() error {
+			_, err := c.UserAddWithOptions(ctx, "a", "", &clientv3.UserAddOptions{NoPassword: true})
+			return err
+		},
+		"UserGet":            func() error { _, err := c.UserGet(ctx, "a"); return err },
+		"UserList":           func() error { _, err := c.UserList(ctx); return err },
+		"UserDelete":         func() error { _, err := c.UserDelete(ctx, "a"); return err },
+		"UserGrantRole":      func() error { _, err := c.UserGrantRole(ctx, "a", "b"); return err },
+		"UserRevokeRole":     func() error { _, err := c.UserRevokeRole(ctx, "a", "b"); return err },
+		"UserChangePassword": func() error { _, err := c.UserChangePassword(ctx, "a", "b"); return err },
+		"RoleAdd":            func() error { _, err := c.RoleAdd(ctx, "a"); return err },
+		"RoleGet":            func() error { _, err := c.RoleGet(ctx, "a"); return err },
+		"RoleList":           func() error { _, err := c.RoleList(ctx); return err },
+		"RoleDelete":         func() error { _, err := c.RoleDelete(ctx, "a"); return err },
+		"RoleGrantPermission": func() error {
+			_, err := c.RoleGrantPermission(ctx, "a", "k", "", clientv3.PermissionType(clientv3.PermRead))
+			return err
+		},
+		"RoleRevokePermission": func() error { _, err := c.RoleRevokePermission(ctx, "a", "k", ""); return err },
+	}
+}
+
 // E1, E3: every call, in virtual time and with no server at all.
 func TestE3_no_call_blocks_without_a_deadline(t *testing.T) {
 	t.Parallel()
@@ -27,56 +81,7 @@ func TestE3_no_call_blocks_without_a_deadline(t *testing.T) {
 		}, fxetcd.WithLogger(zap.NewNop()))
 		require.NoError(t, err)
 		ctx := context.Background()
-		calls := map[string]func() error{
-			"Get":                func() error { _, err := c.Get(ctx, "k"); return err },
-			"Put":                func() error { _, err := c.Put(ctx, "k", "v"); return err },
-			"Delete":             func() error { _, err := c.Delete(ctx, "k"); return err },
-			"Compact":            func() error { _, err := c.Compact(ctx, 1); return err },
-			"Do":                 func() error { _, err := c.Do(ctx, clientv3.OpGet("k")); return err },
-			"Txn":                func() error { _, err := c.Txn(ctx).Then(clientv3.OpPut("k", "v")).Commit(); return err },
-			"Txn of Gets":        func() error { _, err := c.Txn(ctx).Then(clientv3.OpGet("k")).Commit(); return err },
-			"Grant":              func() error { _, err := c.Grant(ctx, 1); return err },
-			"Revoke":             func() error { _, err := c.Revoke(ctx, 1); return err },
-			"TimeToLive":         func() error { _, err := c.TimeToLive(ctx, 1); return err },
-			"Leases":             func() error { _, err := c.Leases(ctx); return err },
-			"KeepAliveOnce":      func() error { _, err := c.KeepAliveOnce(ctx, 1); return err },
-			"MemberList":         func() error { _, err := c.MemberList(ctx); return err },
-			"MemberAdd":          func() error { _, err := c.MemberAdd(ctx, []string{"http://a:1"}); return err },
-			"MemberAddAsLearner": func() error { _, err := c.MemberAddAsLearner(ctx, []string{"http://a:1"}); return err },
-			"MemberRemove":       func() error { _, err := c.MemberRemove(ctx, 1); return err },
-			"MemberUpdate":       func() error { _, err := c.MemberUpdate(ctx, 1, []string{"http://a:1"}); return err },
-			"MemberPromote":      func() error { _, err := c.MemberPromote(ctx, 1); return err },
-			"AlarmList":          func() error { _, err := c.AlarmList(ctx); return err },
-			"AlarmDisarm":        func() error { _, err := c.AlarmDisarm(ctx, &clientv3.AlarmMember{MemberID: 1, Alarm: 1}); return err },
-			"Status":             func() error { _, err := c.Status(ctx, "unix:///nowhere/etcd.sock"); return err },
-			"HashKV":             func() error { _, err := c.HashKV(ctx, "unix:///nowhere/etcd.sock", 0); return err },
-			"MoveLeader":         func() error { _, err := c.MoveLeader(ctx, 1); return err },
-			"Downgrade":          func() error { _, err := c.Downgrade(ctx, clientv3.DowngradeValidate, "3.6.0"); return err },
-			"Authenticate":       func() error { _, err := c.Authenticate(ctx, "a", "b"); return err },
-			"AuthStatus":         func() error { _, err := c.AuthStatus(ctx); return err },
-			"AuthEnable":         func() error { _, err := c.AuthEnable(ctx); return err },
-			"AuthDisable":        func() error { _, err := c.AuthDisable(ctx); return err },
-			"UserAdd":            func() error { _, err := c.UserAdd(ctx, "a", "b"); return err },
-			"UserAddWithOptions": func() error {
-				_, err := c.UserAddWithOptions(ctx, "a", "", &clientv3.UserAddOptions{NoPassword: true})
-				return err
-			},
-			"UserGet":            func() error { _, err := c.UserGet(ctx, "a"); return err },
-			"UserList":           func() error { _, err := c.UserList(ctx); return err },
-			"UserDelete":         func() error { _, err := c.UserDelete(ctx, "a"); return err },
-			"UserGrantRole":      func() error { _, err := c.UserGrantRole(ctx, "a", "b"); return err },
-			"UserRevokeRole":     func() error { _, err := c.UserRevokeRole(ctx, "a", "b"); return err },
-			"UserChangePassword": func() error { _, err := c.UserChangePassword(ctx, "a", "b"); return err },
-			"RoleAdd":            func() error { _, err := c.RoleAdd(ctx, "a"); return err },
-			"RoleGet":            func() error { _, err := c.RoleGet(ctx, "a"); return err },
-			"RoleList":           func() error { _, err := c.RoleList(ctx); return err },
-			"RoleDelete":         func() error { _, err := c.RoleDelete(ctx, "a"); return err },
-			"RoleGrantPermission": func() error {
-				_, err := c.RoleGrantPermission(ctx, "a", "k", "", clientv3.PermissionType(clientv3.PermRead))
-				return err
-			},
-			"RoleRevokePermission": func() error { _, err := c.RoleRevokePermission(ctx, "a", "k", ""); return err },
-		}
+		calls := everyCall(ctx, c)
 		// What lasts as long as its context has no deadline, and is documented to have none.
 		lasting := []string{"KeepAlive", "GetStream", "Snapshot", "SnapshotWithVersion", "Defragment", "Close"}
 		for _, part := range []reflect.Type{

@@ -38,11 +38,12 @@ type sharedAuth struct {
 	logins    *logins
 	endpoints string
 	tls       TLS
+	open      context.Context // ends when the client is closed
 }
 
 func (a *sharedAuth) Authenticate(ctx context.Context, in *pb.AuthenticateRequest, opts ...grpc.CallOption) (*pb.AuthenticateResponse, error) {
 	if ctx.Value(lasts{}) != nil { // a stream's waits as long as the server is away, for which others have no time
-		return a.AuthClient.Authenticate(ctx, in, opts...)
+		return a.login(ctx, in, opts...)
 	}
 	who := identity{a.endpoints, in.Name, in.Password, a.tls}
 	patience := time.NewTimer(loginPatience)
@@ -51,7 +52,7 @@ func (a *sharedAuth) Authenticate(ctx context.Context, in *pb.AuthenticateReques
 		mine := &login{done: make(chan struct{})}
 		found, others := a.logins.running.LoadOrStore(who, mine)
 		if !others {
-			mine.out, mine.err = a.AuthClient.Authenticate(ctx, in, opts...)
+			mine.out, mine.err = a.login(ctx, in, opts...)
 			a.logins.running.Delete(who)
 			close(mine.done)
 			return mine.out, mine.err
@@ -65,9 +66,17 @@ func (a *sharedAuth) Authenticate(ctx context.Context, in *pb.AuthenticateReques
 				return running.out, running.err
 			}
 		case <-patience.C:
-			return a.AuthClient.Authenticate(ctx, in, opts...)
+			return a.login(ctx, in, opts...)
 		case <-ctx.Done():
 			return nil, status.FromContextError(ctx.Err()).Err()
+		case <-a.open.Done():
+			return nil, errClosed(status.FromContextError(a.open.Err()).Err())
 		}
 	}
+}
+
+// login discloses how it ended at once: others look at that, and so does etcd's client before it opens a stream.
+func (a *sharedAuth) login(ctx context.Context, in *pb.AuthenticateRequest, opts ...grpc.CallOption) (*pb.AuthenticateResponse, error) {
+	out, err := a.AuthClient.Authenticate(ctx, in, opts...)
+	return out, disclose(err)
 }

@@ -2,6 +2,8 @@ package fxetcd
 
 import (
 	"context"
+	"errors"
+	"sync"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -21,6 +23,28 @@ func (w *watcher) Watch(ctx context.Context, key string, opts ...clientv3.OpOpti
 
 func (w *watcher) RequestProgress(ctx context.Context) error {
 	return w.Watcher.RequestProgress(streamContext{ctx, w.requireLeader})
+}
+
+// namespacedWatcher is etcd's, whose Watch must not run beside its Close, or begin a goroutine that Close does not wait for.
+type namespacedWatcher struct {
+	clientv3.Watcher
+	inner clientv3.Watcher // the same without the namespace
+
+	closing sync.RWMutex // read by each Watch
+}
+
+func (w *namespacedWatcher) Watch(ctx context.Context, key string, opts ...clientv3.OpOption) clientv3.WatchChan {
+	w.closing.RLock()
+	defer w.closing.RUnlock()
+	return w.Watcher.Watch(ctx, key, opts...)
+}
+
+// Close ends the streams first, which is what a Watch waits for while the server is away.
+func (w *namespacedWatcher) Close() error {
+	err := w.inner.Close()
+	w.closing.Lock()
+	defer w.closing.Unlock()
+	return errors.Join(err, w.Watcher.Close())
 }
 
 // streamContext is that of a stream. With requireLeader it is clientv3.WithRequireLeader, except that it passes each look at the metadata on

@@ -51,7 +51,8 @@
 //
 // No call waits for ever: where the caller brings no deadline there is requestTimeout, for all but those that last: Watch, RequestProgress,
 // KeepAlive, GetStream, both Snapshots and Defragment. It spans etcd's own repetitions. Where there was no connection, the error of a
-// deadline says why there was none, and errors.Is finds context.DeadlineExceeded in it.
+// deadline says why there was none, and errors.Is finds context.DeadlineExceeded in it. A call on a client that is closed, or is being closed,
+// ends at once, where etcd's own would repeat it for seconds; its error says so, and its status code is Canceled.
 //
 // Nothing is done in fx.New but to read the configuration and the files that tls names. Credentials are shown at the first call. A login costs
 // the server a twentieth of a second of computing: instances that log in at the same time as the same user of the same servers share one.
@@ -64,8 +65,10 @@
 // # Startup
 //
 // In OnStart each instance of priority High and Medium must answer a linearizable read within dialTimeout; one endpoint of several is
-// enough. They are asked 128 at once, so that with a hundred away startup fails after one dialTimeout. The error names
-// each, and says of each endpoint what stands in the way. What a server said itself stands behind the endpoints of the instance, one of which it is:
+// enough. One that comes late is found, up to the end of dialTimeout: until then startup tries to connect five times a second, whatever
+// connectBackoff says, and waits for a cluster to elect its leader. The instances are asked 128 at once, so that with a hundred away startup
+// fails after one dialTimeout; a start that is given less time fails a little before its end. The error names each, and says of each endpoint
+// what stands in the way. What a server said itself stands behind the endpoints of the instance, one of which it is:
 //
 //	nothing listens there                      the address is wrong, or the server is down
 //	unknown host                               the name does not exist, or cannot be found out now
@@ -76,10 +79,12 @@
 //	its certificate has expired                renew it; the server reads the files again
 //	client certificate required                set tls.cert and tls.key
 //	it does not speak TLS                      remove tls and https://
+//	it speaks TLS, but not etcd's protocol     another server, or something on the way that knows no HTTP/2
 //	if it expects TLS, write https://          the opposite
 //	wrong user or password                     told by the server; startup does not wait for more
 //	the server is too old                      with rejectOldCluster
-//	reached, but it did not answer             overload, or a cluster without a leader: look at the members
+//	the server has lost its cluster's leader   a quorum is missing: look at the members
+//	reached, but it did not answer             overload; with requireLeader: false, perhaps a cluster without a leader
 //
 // An instance of priority Low does not hold up the start: it is left out, and tried again until it is there. With startup: skip an instance
 // is not asked at all, and its calls wait, each within its deadline.
@@ -104,6 +109,7 @@
 //	no etcd server answered within …         with the reason for each endpoint, as at startup
 //	the server has lost its cluster's leader a quorum is missing; requireLeader tells at once
 //	wrong user or password                   the password was changed; calls fail in the same way
+//	the client is closed                     somebody has called its Close
 //
 // A server that is away writes at most three lines a minute for each instance and message, with the instance's name; the next line tells how
 // many were left out. Refusals are their caller's to log.

@@ -64,7 +64,7 @@ func (n *noAnswer) Unwrap() []error {
 
 // explain says why a call failed. What a server said is told as it is, with the endpoints, of which etcd's client does not tell which one
 // it was. Where no server said anything, the client has only "context deadline exceeded" to tell, so the reasons come from elsewhere.
-func (i *instance) explain(failed error, within time.Duration, why func() causes) error {
+func (i *instance) explain(failed error, began time.Time, why func() causes) error {
 	for _, known := range []struct {
 		err   error
 		words string
@@ -81,7 +81,8 @@ func (i *instance) explain(failed error, within time.Duration, why func() causes
 	if !errors.Is(failed, context.DeadlineExceeded) && status.Code(failed) != codes.Unavailable {
 		return i.said(failed)
 	}
-	return &noAnswer{within, why(), failed}
+	reasons := why()
+	return &noAnswer{time.Since(began), reasons, failed}
 }
 
 func (i *instance) said(err error) error {
@@ -116,12 +117,16 @@ func (i *instance) tryByHand(ctx context.Context, e endpoint) error {
 		return explainDial(ctx, err)
 	}
 	defer func() { _ = conn.Close() }()
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	raw := conn
+	stop := context.AfterFunc(ctx, func() { _ = raw.Close() })
 	defer stop()
 	if i.tls != nil {
 		secure := tls.Client(conn, i.alpn(e.host))
 		if err := secure.HandshakeContext(ctx); err != nil {
 			return explainTLS(ctx, err, i.tls)
+		}
+		if secure.ConnectionState().NegotiatedProtocol != "h2" { // grpc insists on it
+			return &cause{notOverTLS, nil}
 		}
 		conn = secure
 	}
@@ -145,6 +150,8 @@ func (i *instance) tryByHand(ctx context.Context, e endpoint) error {
 
 // http2Preface begins a connection: the magic words, and an empty frame of settings.
 const http2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+
+const notOverTLS = "it speaks TLS, but not etcd's protocol (ALPN h2)"
 
 func (i *instance) alpn(host string) *tls.Config {
 	cfg := i.tls.config(host)
@@ -188,8 +195,12 @@ func explainTLS(ctx context.Context, err error, t *TLS) error {
 		return &cause{"name mismatch: its certificate is for another name; set tls.serverName if that is the right server", err}
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return &cause{"its certificate has expired, or is not valid yet", err}
-	case errors.As(err, &record), !gaveUp(ctx, err) && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)):
+	case strings.Contains(err.Error(), "no application protocol"): // crypto/tls exports no value for the server's alert
+		return &cause{notOverTLS, err}
+	case errors.As(err, &record):
 		return &cause{"it does not speak TLS: remove tls, and https://, or give the server a certificate", err}
+	case !gaveUp(ctx, err) && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)):
+		return &cause{"it closes the connection during the TLS handshake: most likely it does not speak TLS; then remove tls, and https://, or give the server a certificate", err}
 	}
 	return explainSilence(ctx, err, t)
 }

@@ -13,43 +13,59 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"go.etcd.io/etcd/api/v3/version"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/status"
+
+	"github.com/fxkit/fxkit/internal/backoff"
 )
 
 // probe waits until a server answers, for DialTimeout at most.
 func (i *instance) probe(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, i.cfg.DialTimeout)
-	defer cancel()
 	i.quiet.Store(true) // the error says more than the client's log
 	defer i.quiet.Store(false)
-	if err := i.check(ctx); err != nil {
+	began := time.Now()
+	if err := i.ask(ctx, patience(ctx, i.cfg.DialTimeout), i.insist); err != nil {
 		return err
 	}
 	if i.cfg.RejectOldCluster {
+		// Half of what is left, or a little more than DialTimeout where a server has come late: that it is there does not make it new enough.
+		ctx, cancel := context.WithTimeout(ctx, max((i.cfg.DialTimeout-time.Since(began))/2, i.cfg.DialTimeout/5))
+		defer cancel()
 		return i.rejectOld(ctx)
 	}
 	return nil
 }
 
-// check reads like any reader: linearizable, so that a member alone is no answer, and with the client's own credentials. That a key
+// check reads once like any reader: linearizable, so that a member alone is no answer, and with the client's own credentials. That a key
 // may not be read is an answer too.
 func (i *instance) check(ctx context.Context) error {
-	deadline, bounded := ctx.Deadline()
-	if !bounded {
-		deadline = time.Now().Add(i.cfg.DialTimeout)
+	most := i.cfg.DialTimeout
+	if deadline, bounded := ctx.Deadline(); bounded {
+		most = time.Until(deadline)
 	}
-	given := time.Until(deadline)
-	ctx, cancel := context.WithDeadline(ctx, deadline)
-	defer cancel()
-	reading, cancel := context.WithTimeout(ctx, given-given/5)
-	defer cancel()
+	return i.ask(ctx, patience(ctx, most), i.read)
+}
 
-	// Halfway through, the reasons are looked for while the read goes on waiting, so that they are there when it has waited in vain,
-	// and the error is there before our caller gives up on us.
-	looking, cancel := context.WithTimeout(ctx, given-given/10)
+// patience is how long to wait for an answer: for most, but a tenth less than ctx lasts, half a second at most. Whoever leaves when ctx ends shall
+// have the reasons by then, and not only the end.
+func patience(ctx context.Context, most time.Duration) time.Duration {
+	if deadline, bounded := ctx.Deadline(); bounded {
+		left := time.Until(deadline)
+		return min(most, left-min(left/10, 500*time.Millisecond))
+	}
+	return most
+}
+
+// ask has read wait for an answer, for most at most, and says why there was none.
+func (i *instance) ask(ctx context.Context, most time.Duration, read func(context.Context) error) error {
+	began := time.Now()
+	waiting, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
+	// Halfway through, the reasons are looked for while the read goes on waiting, so that they are there when it has waited in vain.
 	reasons := make(chan causes, 1)
-	look := time.AfterFunc(given/2, func() { reasons <- i.tryAllByHand(looking) })
-	_, err := i.client.Get(reading, "health", clientv3.WithKeysOnly())
+	look := time.AfterFunc(most/2, func() { reasons <- i.tryAllByHand(waiting) })
+	err := read(waiting)
 	early := look.Stop()
 	switch {
 	case err == nil, errors.Is(err, rpctypes.ErrPermissionDenied):
@@ -57,12 +73,57 @@ func (i *instance) check(ctx context.Context) error {
 	case ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return context.Cause(ctx)
 	}
-	return i.explain(err, given, func() causes {
+	return i.explain(err, began, func() causes {
 		if early {
-			return i.tryAllByHand(looking)
+			return i.tryAllByHand(waiting)
 		}
 		return <-reasons
 	})
+}
+
+// read makes one call. Where time runs out between two of its attempts, what the last one was told is the reason.
+func (i *instance) read(ctx context.Context) error {
+	last := new(lastAttempt)
+	_, err := i.client.Get(context.WithValue(ctx, lastAttempt{}, last), "health", clientv3.WithKeysOnly())
+	if errors.Is(err, context.DeadlineExceeded) && errors.Is(rpctypes.Error(last.err), rpctypes.ErrNoLeader) {
+		return rpctypes.Error(last.err)
+	}
+	return err
+}
+
+// askEvery is how soon startup notices that a server is there. connectBackoff, which may leave it seconds, is for the time after.
+const askEvery = 200 * time.Millisecond
+
+// insist reads until there is an answer. A member whose cluster has no leader yet and a server that stops give none, however few
+// repetitions the client's calls may have.
+func (i *instance) insist(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var connecting sync.WaitGroup
+	defer connecting.Wait()
+	defer cancel()
+	connecting.Go(func() {
+		conn := i.client.ActiveConnection()
+		for backoff.Wait(ctx, askEvery) {
+			// grpc looks through the connections to the endpoints with no lock. In this state it has made all of them.
+			if conn.GetState() == connectivity.TransientFailure {
+				conn.ResetConnectBackoff()
+			}
+		}
+	})
+	for {
+		err := i.read(ctx)
+		if !unavailable(err) || !backoff.Wait(ctx, askEvery) {
+			return err
+		}
+	}
+}
+
+func unavailable(err error) bool {
+	var told rpctypes.EtcdError
+	if errors.As(err, &told) {
+		return told.Code() == codes.Unavailable
+	}
+	return status.Code(err) == codes.Unavailable
 }
 
 // rejectOld asks each server for its version. Those that do not answer are not the ones to judge by, nor to wait for.
@@ -71,9 +132,6 @@ func (i *instance) rejectOld(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	deadline, _ := ctx.Deadline()
-	ctx, cancel := context.WithTimeout(ctx, time.Until(deadline)/2)
-	defer cancel()
 	problems, all := make([]error, len(endpoints)), sync.WaitGroup{}
 	for n, e := range endpoints {
 		all.Go(func() {

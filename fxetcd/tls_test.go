@@ -2,9 +2,16 @@ package fxetcd_test
 
 import (
 	"context"
+	"crypto/tls"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -80,4 +87,56 @@ func TestE3_a_certificate_on_a_socket_needs_a_name_to_expect(t *testing.T) {
 	require.ErrorContains(t, err, "not etcd.sock")
 	cfg.TLS.ServerName, cfg.DialTimeout = "localhost", plenty
 	connect(t, cfg)
+}
+
+// E3
+func TestE3_https_to_what_is_not_etcd(t *testing.T) {
+	t.Parallel()
+	ca := etcdtest.NewCA(t)
+	certificate, key := ca.Issue(t)
+	pair, err := tls.LoadX509KeyPair(certificate, key)
+	require.NoError(t, err)
+	plain, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	web := httptest.NewUnstartedServer(http.NotFoundHandler())
+	web.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
+	web.Config.ErrorLog = log.New(io.Discard, "", 0)
+	web.StartTLS()
+	t.Cleanup(web.Close)
+	text := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(text.Close)
+	other, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{pair}})
+	require.NoError(t, err)
+	for listener, handle := range map[net.Listener]func(net.Conn){
+		plain: func(net.Conn) {},
+		other: func(c net.Conn) { _, _ = io.Copy(io.Discard, c) },
+	} {
+		var serving sync.WaitGroup
+		t.Cleanup(serving.Wait)
+		t.Cleanup(func() { _ = listener.Close() })
+		serving.Go(func() {
+			for {
+				c, err := listener.Accept()
+				if err != nil {
+					return
+				}
+				handle(c)
+				_ = c.Close()
+			}
+		})
+	}
+	for name, tt := range map[string]struct{ address, want string }{
+		"a web server with TLS":               {web.Listener.Addr().String(), "it speaks TLS, but not etcd's protocol (ALPN h2) (remote error: tls: no application protocol)"},
+		"a server with TLS and no ALPN":       {other.Addr().String(), "it speaks TLS, but not etcd's protocol (ALPN h2)"},
+		"a web server without TLS":            {text.Listener.Addr().String(), "it does not speak TLS: remove tls, and https://, or give the server a certificate"},
+		"a server that closes the connection": {plain.Addr().String(), "it closes the connection during the TLS handshake: most likely it does not speak TLS; then remove tls, and https://"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := fxetcd.NewClient(t.Context(), fxetcd.Config{
+				Endpoints: []string{"https://" + tt.address}, TLS: &fxetcd.TLS{CA: ca.File()}, DialTimeout: 2 * time.Second,
+			})
+			require.ErrorContains(t, err, tt.want)
+		})
+	}
 }

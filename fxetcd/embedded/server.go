@@ -179,6 +179,7 @@ func (s *Server) etcdConfig() (cfg *embed.Config, hold func(), err error) {
 	if !cfg.ClientTLSInfo.Empty() || cfg.ClientAutoTLS {
 		cfg.ListenClientUrls, cfg.AdvertiseClientUrls = secure(cfg.ListenClientUrls), secure(cfg.AdvertiseClientUrls)
 	}
+	cfg.GRPCAdditionalServerOptions = append(cfg.GRPCAdditionalServerOptions, grpc.ChainStreamInterceptor(s.refuseLateStreams))
 	register := cfg.ServiceRegister
 	cfg.ServiceRegister = func(g *grpc.Server) {
 		s.mu.Lock()

@@ -7,6 +7,8 @@ import (
 
 	"go.etcd.io/etcd/server/v3/embed"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // stopTimeout bounds a Stop whose context has no deadline.
@@ -81,6 +83,17 @@ func (s *Server) end(e *embed.Etcd, servers []*grpc.Server, release func()) {
 	case <-halted:
 	case <-time.After(closeGrace):
 		s.stopErr = fmt.Errorf("it failed before, and what is left of it keeps folder %q until the process ends: %w", s.cfg.Dir, s.Err())
+	}
+}
+
+// refuseLateStreams refuses streams that are opened while the server stops, as clients do that have just lost theirs. With TLS they come over
+// the same connection, and a gRPC server that is being stopped there would wait for them.
+func (s *Server) refuseLateStreams(service any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+	select {
+	case <-s.stopping:
+		return status.Error(codes.Unavailable, "the server is stopping")
+	default:
+		return handle(service, stream)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/fxkit/fxkit/fxetcd/internal/keepalive"
+	"github.com/fxkit/fxkit/fxetcd/internal/outage"
 	"github.com/fxkit/fxkit/fxetcd/internal/refusal"
 )
 
@@ -129,14 +130,12 @@ func (k *keeper) revoke(ctx context.Context, lease clientv3.LeaseID) error {
 	return err
 }
 
-var errSilent = errors.New("etcd does not answer")
-
-// plain says what the end of a request's own time means.
+// plain says what an error of a request says about etcd.
 func plain(err error) error {
-	if errors.Is(err, context.DeadlineExceeded) {
-		return errSilent
+	if err == nil {
+		return nil
 	}
-	return err
+	return cmp.Or(outage.Reason(err), err)
 }
 
 // refused tells whether the server will give the same answer again.

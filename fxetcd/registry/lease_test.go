@@ -155,7 +155,7 @@ func TestE8_Err_says_why_while_etcd_is_away(t *testing.T) {
 	server.Kill()
 	eventually(t, func() bool { return g.State() == registry.Pending }, "nothing proves that it is listed")
 	require.ErrorContains(t, g.Err(), "longer than its TTL")
-	assert.ErrorContains(t, g.Deregister(briefly(t)), `registry: deregister "order/a": context deadline exceeded: `)
+	assert.ErrorContains(t, g.Deregister(briefly(t)), `registry: deregister "order/a": `)
 	stop, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	assert.ErrorContains(t, r.Stop(stop), "; it stays listed for 2s at most")

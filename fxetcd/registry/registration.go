@@ -8,6 +8,8 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/fxkit/fxkit/fxetcd/internal/outage"
 )
 
 // State is where a registration stands.
@@ -226,7 +228,10 @@ func (g *Registration) settled(ctx context.Context, w wish) error {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return fmt.Errorf("%w: %w", context.Cause(ctx), cmp.Or(reason, errSilent))
+			if reason == nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				reason = outage.ErrSilent
+			}
+			return outage.Ended(ctx, reason)
 		case <-r.life.Done():
 			return ErrStopped
 		}

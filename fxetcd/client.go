@@ -143,7 +143,7 @@ func (i *instance) equip() {
 	if i.cfg.Username != "" {
 		c.Token, c.Username, c.Password = "", i.cfg.Username, i.cfg.Password.Reveal()
 	}
-	l := limits{timeout: i.cfg.RequestTimeout}
+	l := limits{timeout: i.cfg.RequestTimeout, dogs: new(watchdogs)}
 	l.limit(c, i.cfg.DialTimeout+time.Second)
 	auth := &sharedAuth{AuthClient: clientv3.RetryAuthClient(c), logins: i.logins, endpoints: strings.Join(i.cfg.Endpoints, ","), open: c.Ctx()}
 	if i.tls != nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -22,14 +21,7 @@ import (
 // a deadline given there would begin anew with each of a hundred.
 type limits struct {
 	timeout time.Duration // 0 or less: none
-}
-
-// A watchdog ends one call that takes too long. It costs half of what context.WithTimeout does here: the server is not told of the
-// deadline, and so need not keep one of its own; it learns of the end by the end.
-type watchdog struct {
-	timer  *time.Timer
-	cancel context.CancelFunc
-	fired  atomic.Bool
+	dogs    *watchdogs
 }
 
 // begin gives a call that brings no deadline one, and a watchdog that must be ended.
@@ -40,27 +32,16 @@ func (l limits) begin(ctx context.Context) (context.Context, *watchdog) {
 	if _, bounded := ctx.Deadline(); bounded {
 		return ctx, nil
 	}
-	w := new(watchdog)
-	ctx, w.cancel = context.WithCancel(ctx)
-	w.timer = time.AfterFunc(l.timeout, w.bite)
-	return ctx, w
-}
-
-func (w *watchdog) bite() {
-	w.fired.Store(true)
-	w.cancel()
+	return l.dogs.watch(ctx, l.timeout)
 }
 
 // end takes the call's error and returns the one to report.
 func (l limits) end(w *watchdog, err error) error {
-	if w != nil {
-		w.timer.Stop()
-		w.cancel()
-	}
+	late := w != nil && l.dogs.release(w)
 	switch {
 	case err == nil:
 		return nil
-	case w != nil && w.fired.Load():
+	case late:
 		// etcd's client asks the caller's context whether an error is its deadline's, and that context has none.
 		return fmt.Errorf("no answer within requestTimeout %v: %w%s", l.timeout, context.DeadlineExceeded, attempt(err))
 	case status.Code(err) == codes.DeadlineExceeded:

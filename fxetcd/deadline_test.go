@@ -4,6 +4,7 @@ import (
 	"context"
 	"reflect"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -126,6 +127,31 @@ func TestE3_no_call_blocks_without_a_deadline(t *testing.T) {
 	})
 }
 
+// E1: what ended one call is not there for the next one's.
+func TestE1_requestTimeout_begins_with_each_call(t *testing.T) {
+	t.Parallel()
+	proxy := etcdtest.StartProxy(t, etcdtest.Start(t).Endpoints()[0])
+	c := connect(t, fxetcd.Config{Endpoints: []string{proxy.Endpoint()}, RequestTimeout: time.Second})
+	for range 3 {
+		var calls sync.WaitGroup
+		for range 16 {
+			calls.Go(func() {
+				assert.Eventually(t, func() bool {
+					_, err := c.Put(context.Background(), "k", "v")
+					return err == nil
+				}, plenty, time.Millisecond)
+			})
+		}
+		calls.Wait()
+		proxy.Drop()
+		began := time.Now()
+		_, err := c.Put(context.Background(), "k", "v")
+		require.ErrorContains(t, err, "no answer within requestTimeout 1s: context deadline exceeded")
+		assert.GreaterOrEqual(t, time.Since(began), time.Second)
+		proxy.Heal()
+	}
+}
+
 func TestE1_a_negative_requestTimeout_is_none(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -170,6 +196,8 @@ func TestE1_requireLeader_has_a_member_without_a_leader_refuse(t *testing.T) {
 	defer cancel()
 	_, err = patient.Get(short, "k")
 	require.ErrorIs(t, err, context.DeadlineExceeded, "without it the call waits")
+	_, err = patient.Put(clientv3.WithRequireLeader(context.Background()), "k", "v")
+	require.ErrorIs(t, err, rpctypes.ErrNoLeader, "unless the caller's context asks for it")
 	_, err = fxetcd.NewClient(ctx, fxetcd.Config{Endpoints: cluster.Endpoints()[:1], RequireLeader: new(false), DialTimeout: time.Second})
 	require.ErrorContains(t, err, "reached, but it did not answer: it is overloaded, or its cluster has no leader")
 	_, err = patient.Get(ctx, "k", clientv3.WithSerializable())

@@ -152,13 +152,15 @@ func TestE8_the_watch_of_a_service_ends_with_its_last_instance(t *testing.T) {
 	for i := range 8 {
 		register(t, r, order(fmt.Sprint(i)))
 	}
+	eventually(t, func() bool { return n.count(watchCreated) == 8 }, "a watch for each")
 	for range 2 {
-		before := n.count(watchMethod)
+		before, ended := n.count(watchCreated), n.count(watchEnded)
 		g := register(t, r, registry.Instance{Service: "billing", ID: "a", Address: "10.0.0.1:80"})
 		h := register(t, r, registry.Instance{Service: "billing", ID: "b", Address: "10.0.0.1:80"})
-		eventually(t, func() bool { return n.count(watchMethod) > before }, "a watch")
+		eventually(t, func() bool { return n.count(watchCreated) > before }, "a watch")
 		require.NoError(t, g.Deregister(t.Context()))
 		guarded(t, admin, "services/billing/b")
 		require.NoError(t, h.Deregister(t.Context()))
+		eventually(t, func() bool { return n.count(watchEnded) > ended }, "its end")
 	}
 }

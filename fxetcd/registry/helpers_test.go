@@ -47,6 +47,7 @@ const (
 	revokeMethod = "/etcdserverpb.Lease/LeaseRevoke"
 	watchMethod  = "/etcdserverpb.Watch/Watch"
 	watchCreated = "a watch" // of any number over that stream
+	watchEnded   = "the end of such a stream"
 	putMethod    = "/etcdserverpb.KV/Put"
 	txnMethod    = "/etcdserverpb.KV/Txn"
 )
@@ -79,6 +80,7 @@ func newClient(tb testing.TB, endpoints []string, change ...func(*clientv3.Confi
 				s, err := streamer(ctx, desc, cc, method, opts...)
 				if err == nil && method == watchMethod {
 					s = watchStream{s, n}
+					context.AfterFunc(ctx, func() { n.add(watchEnded) })
 				}
 				return s, err
 			}),

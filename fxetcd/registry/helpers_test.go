@@ -109,6 +109,20 @@ func around(f func(ctx context.Context, method string, call func() error) error)
 	}
 }
 
+// aroundAlive has f wrap each stream of keepalives of a client.
+func aroundAlive(f func(grpc.ClientStream) grpc.ClientStream) func(*clientv3.Config) {
+	return func(cfg *clientv3.Config) {
+		cfg.DialOptions = append(cfg.DialOptions, grpc.WithChainStreamInterceptor(
+			func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+				s, err := streamer(ctx, desc, cc, method, opts...)
+				if err == nil && method == aliveMethod {
+					s = f(s)
+				}
+				return s, err
+			}))
+	}
+}
+
 func newRegistry(tb testing.TB, c *clientv3.Client, cfg registry.Config, opts ...registry.Option) *registry.Registry {
 	tb.Helper()
 	r, err := registry.New(c, cfg, append([]registry.Option{registry.WithLogger(zap.NewNop())}, opts...)...)

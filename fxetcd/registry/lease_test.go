@@ -11,7 +11,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc"
 
 	"github.com/fxkit/fxkit/fxetcd/etcdtest"
@@ -51,26 +50,28 @@ func TestE8_an_instance_stays_Online_while_the_puts_of_others_take_long(t *testi
 	others.Wait()
 }
 
-// lateAnswers is a client that is told of its leases only when nothing is held, and counts how often it is. It notes when it asked last.
-func lateAnswers(held *sync.RWMutex, told *atomic.Int64, asked *atomic.Pointer[time.Time]) func(*clientv3.Config) {
-	return func(cfg *clientv3.Config) {
-		cfg.DialOptions = append(cfg.DialOptions, grpc.WithChainStreamInterceptor(
-			func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
-				s, err := streamer(ctx, desc, cc, method, opts...)
-				if err == nil && method == aliveMethod {
-					s = lateStream{s, held, told, asked}
-				}
-				return s, err
-			}))
-	}
+// leaseAnswers is what a client is told of its leases: only when nothing is held.
+type leaseAnswers struct {
+	held  sync.RWMutex
+	told  atomic.Int64              // how many there were
+	asked atomic.Pointer[time.Time] // when it asked last
+}
+
+// keptOnce is an instance with a TTL of three seconds whose lease was renewed once. Further answers are held.
+func keptOnce(t *testing.T) (*leaseAnswers, *registry.Registry, *registry.Registration) {
+	t.Helper()
+	server, late := etcdtest.Start(t), new(leaseAnswers)
+	c, _ := newClient(t, server.Endpoints(), aroundAlive(func(s grpc.ClientStream) grpc.ClientStream { return lateStream{s, late} }))
+	r := newRegistry(t, c, registry.Config{TTL: 3 * time.Second})
+	g := register(t, r, order("a"))
+	eventually(t, func() bool { return late.told.Load() == 1 }, "the lease is kept")
+	late.held.Lock()
+	return late, r, g
 }
 
 type lateStream struct {
 	grpc.ClientStream
-
-	held  *sync.RWMutex
-	told  *atomic.Int64
-	asked *atomic.Pointer[time.Time]
+	*leaseAnswers
 }
 
 func (s lateStream) SendMsg(m any) error {
@@ -89,16 +90,8 @@ func (s lateStream) RecvMsg(m any) error {
 
 func TestE8_those_who_wait_learn_that_a_lease_was_renewed_after_all(t *testing.T) {
 	t.Parallel()
-	server := etcdtest.Start(t)
-	var held sync.RWMutex
-	var told atomic.Int64
-	var asked atomic.Pointer[time.Time]
-	c, _ := newClient(t, server.Endpoints(), lateAnswers(&held, &told, &asked))
 	// A second after the answer that is held the lease is no longer sure, and then lives for a second yet.
-	r := newRegistry(t, c, registry.Config{TTL: 3 * time.Second})
-	g := register(t, r, order("a"))
-	eventually(t, func() bool { return told.Load() == 1 }, "the lease is kept")
-	held.Lock()
+	late, r, g := keptOnce(t)
 	eventually(t, func() bool { return g.State() == registry.Pending }, "nothing proves that it is listed")
 	var waiting, begun sync.WaitGroup
 	for range 50 {
@@ -112,30 +105,22 @@ func TestE8_those_who_wait_learn_that_a_lease_was_renewed_after_all(t *testing.T
 		})
 	}
 	begun.Wait()
-	held.Unlock()
+	late.held.Unlock()
 	waiting.Wait()
 	require.Equal(t, registry.Online, g.State())
 }
 
 func TestE8_State_counts_a_lease_from_when_its_renewal_was_asked_for(t *testing.T) {
 	t.Parallel()
-	server := etcdtest.Start(t)
-	var held sync.RWMutex
-	var told atomic.Int64
-	var asked atomic.Pointer[time.Time]
-	c, _ := newClient(t, server.Endpoints(), lateAnswers(&held, &told, &asked))
-	r := newRegistry(t, c, registry.Config{TTL: 3 * time.Second})
-	g := register(t, r, order("a"))
-	eventually(t, func() bool { return told.Load() == 1 }, "the lease is kept")
-	held.Lock()
-	first := *asked.Load()
-	eventually(t, func() bool { return asked.Load().After(first) }, "the second renewal")
-	sent := *asked.Load()
+	late, _, g := keptOnce(t)
+	first := *late.asked.Load()
+	eventually(t, func() bool { return late.asked.Load().After(first) }, "the second renewal")
+	sent := *late.asked.Load()
 	eventually(t, func() bool { return time.Since(sent) > 800*time.Millisecond }, "its answer takes that long")
-	held.Unlock()
-	eventually(t, func() bool { return told.Load() == 2 }, "it comes")
-	held.Lock()
-	defer held.Unlock()
+	late.held.Unlock()
+	eventually(t, func() bool { return late.told.Load() == 2 }, "it comes")
+	late.held.Lock()
+	defer late.held.Unlock()
 	eventually(t, func() bool { return g.State() == registry.Pending }, "and is the last")
 	err, since := g.Err(), time.Since(sent)
 	require.ErrorContains(t, err, "etcd has not confirmed the lease for ")

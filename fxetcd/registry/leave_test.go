@@ -83,16 +83,7 @@ func TestE8_a_drainDelay_that_is_cut_short_is_logged(t *testing.T) {
 
 // expiry closes a channel when the client has taken in, for the first time, that a lease does not exist any more.
 func expiry(told chan struct{}) func(*clientv3.Config) {
-	return func(cfg *clientv3.Config) {
-		cfg.DialOptions = append(cfg.DialOptions, grpc.WithChainStreamInterceptor(
-			func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
-				s, err := streamer(ctx, desc, cc, method, opts...)
-				if err != nil || method != aliveMethod {
-					return s, err
-				}
-				return &expiring{ClientStream: s, told: told}, nil
-			}))
-	}
+	return aroundAlive(func(s grpc.ClientStream) grpc.ClientStream { return &expiring{ClientStream: s, told: told} })
 }
 
 type expiring struct {
